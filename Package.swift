@@ -1,0 +1,169 @@
+// swift-tools-version: 6.3
+// SPDX-License-Identifier: GPL-3.0-or-later
+import PackageDescription
+
+/// Settings of every Swift target: warnings are errors, Swift 6 language mode by the tools version.
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+/// Settings of everything that is loaded into somebody else's process.
+let guest: [SwiftSetting] = strict + [.strictMemorySafety()]
+
+/// The plugin carries its own Swift runtime, shows only the names in `plugin/exports.map`, and stays mapped after
+/// `dlclose` (Orthanc closes its plugins while their threads may still be on their last instructions).
+let selfContained: [LinkerSetting] = [
+    .unsafeFlags([
+        "-static-stdlib", "-Xlinker", "-z", "-Xlinker", "nodelete",
+        "-Xlinker", "--version-script=plugin/exports.map",
+        "-Xlinker", "--gc-sections", "-Xlinker", "--exclude-libs=ALL",
+    ])
+]
+
+let package = Package(
+    name: "gantry",
+    products: [
+        // `libgantry.so`, the library a gateway loads.
+        .library(name: "gantry", type: .dynamic, targets: ["OrthancAdapter"]),
+        .executable(name: "gantry-worker", targets: ["gantry-worker"]),
+        .executable(name: "gantry-hub", targets: ["gantry-hub"]),
+        // Installed as `gantry`: SwiftPM does not allow an executable to share the library's product name.
+        .executable(name: "gantry-cli", targets: ["gantry-cli"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // MARK: Shared by the plugin and our own processes (no Foundation)
+        // libzmq's C interface.
+        .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
+        // Sockets, polling, CURVE and ZAP over libzmq.
+        .target(name: "ZeroMQ", dependencies: ["CZeroMQ"], swiftSettings: strict),
+        // The messages between gateway and worker, as text frames.
+        .target(name: "Wire", swiftSettings: strict),
+
+        // MARK: The plugin
+        // gantry.h, the contract with any gateway.
+        .systemLibrary(name: "CGantry", path: "plugin/include"),
+        // Orthanc's plugin SDK header.
+        .systemLibrary(name: "COrthanc", path: "plugin/COrthanc", providers: [.apt(["orthanc-dev"])]),
+        // SQLite's C interface, for a process that must not load Foundation.
+        .systemLibrary(
+            name: "CSQLite", path: "plugin/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        // Outbox, courier, flags and settings behind gantry.h.
+        .target(
+            name: "GatewayCore", dependencies: ["CGantry", "CSQLite", "Wire", "ZeroMQ"], path: "plugin/Core",
+            swiftSettings: guest),
+        // Orthanc's hooks and REST, written on gantry.h alone.
+        .target(
+            name: "OrthancAdapter", dependencies: ["CGantry", "COrthanc", "GatewayCore"], path: "plugin/Orthanc",
+            swiftSettings: guest, linkerSettings: selfContained),
+
+        // MARK: Values and pure logic
+        // Model package: manifest, content hash, version identity.
+        .target(
+            name: "ModelPackage", dependencies: [.product(name: "Crypto", package: "swift-crypto"), "CArchive"],
+            swiftSettings: strict),
+        // libarchive's C interface: a model package may be one zip file.
+        .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+        // Named float tensors and the safetensors format.
+        .target(
+            name: "Tensors", dependencies: [.product(name: "Crypto", package: "swift-crypto")], swiftSettings: strict),
+        // The closed list of what a site and the hub say to each other, and the CURVE key files they use.
+        .target(name: "Federation", dependencies: ["ModelPackage", "Tensors", "ZeroMQ"], swiftSettings: strict),
+        // Slice scores to study findings, urgency, completeness.
+        .target(name: "Triage", dependencies: ["ModelPackage"], swiftSettings: strict),
+        // When a round opens, who belongs to it, when it closes; aggregation arithmetic.
+        .target(name: "Rounds", dependencies: ["Federation", "Tensors"], swiftSettings: strict),
+
+        // MARK: Pixels and gradients
+        // DCMTK and OpenJPEG behind a plain C interface.
+        .target(
+            name: "CImaging",
+            cxxSettings: [.unsafeFlags(["-I/usr/include/openjpeg-2.5"])],
+            linkerSettings: [
+                .linkedLibrary("dcmjpeg"), .linkedLibrary("dcmjpls"), .linkedLibrary("dcmimage"),
+                .linkedLibrary("dcmimgle"), .linkedLibrary("dcmdata"), .linkedLibrary("oflog"),
+                .linkedLibrary("ofstd"), .linkedLibrary("openjp2"),
+            ]),
+        // A DICOM instance to what a model sees.
+        .target(name: "Imaging", dependencies: ["CImaging", "ModelPackage"], swiftSettings: strict),
+        // Synthetic studies with known truth.
+        .target(name: "Phantoms", dependencies: ["CImaging", "Imaging"], swiftSettings: strict),
+        // libtorch behind a plain C interface.
+        .target(
+            name: "CTorch",
+            cxxSettings: [.unsafeFlags(["-isystem", "/usr/include/torch/csrc/api/include"])],
+            linkerSettings: [.linkedLibrary("torch"), .linkedLibrary("torch_cpu"), .linkedLibrary("c10")]),
+        // Loading, scoring, training and making TorchScript models.
+        .target(name: "Torch", dependencies: ["CTorch", "ModelPackage", "Tensors"], swiftSettings: strict),
+
+        // MARK: State
+        // Append-only, hash-chained record of decisions.
+        .target(
+            name: "Audit",
+            dependencies: [
+                .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Crypto", package: "swift-crypto"),
+            ], swiftSettings: strict),
+        // worker.sqlite and the files beside it.
+        .target(
+            name: "WorkerStore",
+            dependencies: ["Audit", "ModelPackage", "Tensors", "Triage", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: strict),
+        // hub.sqlite and the files beside it.
+        .target(
+            name: "HubStore",
+            dependencies: [
+                "Audit", "Federation", "ModelPackage", "Rounds", "Tensors", .product(name: "GRDB", package: "GRDB.swift"),
+            ], swiftSettings: strict),
+
+        // MARK: Services
+        // One study from message to flag, one label from verdict to delta.
+        .target(
+            name: "WorkerService",
+            dependencies: [
+                "Federation", "Imaging", "Torch", "Triage", "Wire", "WorkerStore", "ZeroMQ",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: strict),
+        // One round from opening to published version, and the status page.
+        .target(
+            name: "HubService",
+            dependencies: [
+                "Federation", "HubStore", "Rounds", "ZeroMQ",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: strict),
+
+        // MARK: Executables
+        .executableTarget(
+            name: "gantry-worker",
+            dependencies: ["WorkerService", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "gantry-hub",
+            dependencies: ["HubService", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "gantry-cli",
+            dependencies: [
+                "Federation", "Phantoms", "Torch", "WorkerStore",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Sources/gantry", swiftSettings: strict),
+
+        // MARK: Tests (no servers)
+        .testTarget(name: "WireTests", dependencies: ["Wire", "ZeroMQ"], swiftSettings: strict),
+        .testTarget(name: "GatewayCoreTests", dependencies: ["GatewayCore", "CGantry"], swiftSettings: strict),
+        .testTarget(name: "ImagingTests", dependencies: ["Imaging", "Phantoms"], swiftSettings: strict),
+        .testTarget(name: "TorchTests", dependencies: ["Torch"], swiftSettings: strict),
+        .testTarget(name: "ModelPackageTests", dependencies: ["ModelPackage", "Tensors"], swiftSettings: strict),
+        .testTarget(name: "WorkerTests", dependencies: ["WorkerService", "Phantoms"], swiftSettings: strict),
+        .testTarget(name: "HubTests", dependencies: ["HubService"], swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
+)

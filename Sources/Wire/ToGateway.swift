@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+/// What a worker says to a gateway. Where a case speaks of a payload, it is the message's last frame.
+public enum ToGateway: Sendable, Equatable {
+    /// Answer to the gateway's hello. `session` is new at each start of the worker process: what was sent to an
+    /// older session and not acknowledged has to be sent again.
+    case hello(worker: String, session: String, version: String)
+    /// The gateway may have at most this many payload bytes unacknowledged at this worker. Absolute, not added up,
+    /// so that a lost or repeated message does no harm. 0: send nothing (for example while no model is live).
+    case credit(bytes: Int64)
+    /// What the worker learned from an instance is committed; the gateway may forget it.
+    case ack(sequence: Int64, outcome: Outcome, studyInstanceUID: String, reason: String)
+    /// The worker wants an instance again.
+    case fetch(request: Int64, instance: GatewayInstanceID)
+    /// A study's finding by one model version. Payload: `Flag` as JSON. A higher revision replaces a lower one.
+    /// Repeated until `flagAck`.
+    case flag(flag: String, revision: Int, studyInstanceUID: String)
+    /// The verdict is committed as a label (`accepted`), or `reason` says why not; not to be sent again.
+    case reviewAck(review: String, accepted: Bool, reason: String)
+    /// Which model versions are live, training and guard state. Payload: JSON, shown as it is in the status.
+    case modelStatus
+    case bye
+    case error(name: String, text: String)
+
+    /// What became of an instance.
+    public enum Outcome: String, Sendable, CaseIterable {
+        /// At least one live model scored it.
+        case scored
+        /// No live model takes this kind of instance; `reason` says which kind it is.
+        case ignored
+        /// It should have been scored and could not be; `reason` names the fault.
+        case setAside = "set-aside"
+    }
+
+    public var envelope: Envelope {
+        switch self {
+        case .hello(let worker, let session, let version):
+            Envelope(verb: "hello", fields: [worker, session, version])
+        case .credit(let bytes): Envelope(verb: "credit", fields: [String(bytes)])
+        case .ack(let sequence, let outcome, let studyInstanceUID, let reason):
+            Envelope(verb: "ack", fields: [String(sequence), outcome.rawValue, studyInstanceUID, reason])
+        case .fetch(let request, let instance): Envelope(verb: "fetch", fields: [String(request), instance.text])
+        case .flag(let flag, let revision, let studyInstanceUID):
+            Envelope(verb: "flag", fields: [flag, String(revision), studyInstanceUID])
+        case .reviewAck(let review, let accepted, let reason):
+            Envelope(verb: "review-ack", fields: [review, accepted ? "accepted" : "refused", reason])
+        case .modelStatus: Envelope(verb: "model-status", fields: [])
+        case .bye: Envelope(verb: "bye", fields: [])
+        case .error(let name, let text): Envelope(verb: "error", fields: [name, text])
+        }
+    }
+
+    public init(_ envelope: Envelope) throws(WireError) {
+        let reader = FieldReader(envelope)
+        switch envelope.verb {
+        case "hello":
+            try reader.expect(3)
+            self = .hello(worker: reader[0], session: reader[1], version: reader[2])
+        case "credit":
+            try reader.expect(1)
+            self = .credit(bytes: try reader.integer(0, "bytes"))
+        case "ack":
+            try reader.expect(4)
+            guard let outcome = Outcome(rawValue: reader[1]) else { throw .badValue(verb: "ack", field: "outcome") }
+            self = .ack(
+                sequence: try reader.integer(0, "sequence"), outcome: outcome, studyInstanceUID: reader[2],
+                reason: reader[3])
+        case "fetch":
+            try reader.expect(2)
+            self = .fetch(request: try reader.integer(0, "request"), instance: try reader.instance(1))
+        case "flag":
+            try reader.expect(3)
+            self = .flag(
+                flag: reader[0], revision: Int(truncatingIfNeeded: try reader.integer(1, "revision")),
+                studyInstanceUID: reader[2])
+        case "review-ack":
+            try reader.expect(3)
+            guard reader[1] == "accepted" || reader[1] == "refused" else {
+                throw .badValue(verb: "review-ack", field: "accepted")
+            }
+            self = .reviewAck(review: reader[0], accepted: reader[1] == "accepted", reason: reader[2])
+        case "model-status":
+            try reader.expect(0)
+            self = .modelStatus
+        case "bye":
+            try reader.expect(0)
+            self = .bye
+        case "error":
+            try reader.expect(2)
+            self = .error(name: reader[0], text: reader[1])
+        default: throw .unknownVerb(envelope.verb)
+        }
+    }
+}

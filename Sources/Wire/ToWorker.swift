@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+/// What a gateway says to its worker. Where a case speaks of a payload, it is the message's last frame.
+public enum ToWorker: Sendable, Equatable {
+    /// First message on a connection, again every few seconds: who speaks. `session` is new at each start of the
+    /// gateway process; sequence numbers belong to `gateway`'s outbox and go on across sessions.
+    case hello(gateway: String, session: String, version: String)
+    /// One stored instance. Payload: the DICOM file as the gateway stored it.
+    case instance(sequence: Int64, instance: GatewayInstanceID, receivedAtMilliseconds: Int64, callingAETitle: String)
+    /// Answer to `fetch`. Payload: the DICOM file, empty when `found` is false.
+    case fetched(request: Int64, instance: GatewayInstanceID, found: Bool)
+    /// The host says that no more instances of this study will come.
+    case studyComplete(studyInstanceUID: String)
+    /// A radiologist's verdict. Payload: `Review` as JSON. Repeated until `reviewAck`.
+    case review(id: String)
+    /// The flag is committed in the gateway; the worker need not send it again.
+    case flagAck(flag: String, revision: Int)
+    /// The gateway stops; what is not acknowledged will be sent again.
+    case bye
+    /// The gateway could not read a message. `name` as in `WireError.name`.
+    case error(name: String, text: String)
+
+    public var envelope: Envelope {
+        switch self {
+        case .hello(let gateway, let session, let version):
+            Envelope(verb: "hello", fields: [gateway, session, version])
+        case .instance(let sequence, let instance, let receivedAt, let callingAETitle):
+            Envelope(verb: "instance", fields: [String(sequence), instance.text, String(receivedAt), callingAETitle])
+        case .fetched(let request, let instance, let found):
+            Envelope(verb: "fetched", fields: [String(request), instance.text, found ? "found" : "gone"])
+        case .studyComplete(let studyInstanceUID):
+            Envelope(verb: "study-complete", fields: [studyInstanceUID])
+        case .review(let id): Envelope(verb: "review", fields: [id])
+        case .flagAck(let flag, let revision): Envelope(verb: "flag-ack", fields: [flag, String(revision)])
+        case .bye: Envelope(verb: "bye", fields: [])
+        case .error(let name, let text): Envelope(verb: "error", fields: [name, text])
+        }
+    }
+
+    public init(_ envelope: Envelope) throws(WireError) {
+        let reader = FieldReader(envelope)
+        switch envelope.verb {
+        case "hello":
+            try reader.expect(3)
+            self = .hello(gateway: reader[0], session: reader[1], version: reader[2])
+        case "instance":
+            try reader.expect(4)
+            self = .instance(
+                sequence: try reader.integer(0, "sequence"), instance: try reader.instance(1),
+                receivedAtMilliseconds: try reader.integer(2, "receivedAtMilliseconds"), callingAETitle: reader[3])
+        case "fetched":
+            try reader.expect(3)
+            guard reader[2] == "found" || reader[2] == "gone" else { throw .badValue(verb: "fetched", field: "found") }
+            self = .fetched(
+                request: try reader.integer(0, "request"), instance: try reader.instance(1), found: reader[2] == "found")
+        case "study-complete":
+            try reader.expect(1)
+            self = .studyComplete(studyInstanceUID: reader[0])
+        case "review":
+            try reader.expect(1)
+            self = .review(id: reader[0])
+        case "flag-ack":
+            try reader.expect(2)
+            self = .flagAck(flag: reader[0], revision: Int(truncatingIfNeeded: try reader.integer(1, "revision")))
+        case "bye":
+            try reader.expect(0)
+            self = .bye
+        case "error":
+            try reader.expect(2)
+            self = .error(name: reader[0], text: reader[1])
+        default: throw .unknownVerb(envelope.verb)
+        }
+    }
+}
