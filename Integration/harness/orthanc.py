@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real Orthanc with or without the plugin, and DICOM senders."""
+
+import json
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from .processes import LIBRARY, Process, free_port, wait_until
+
+ORTHANC = "/usr/sbin/Orthanc"
+STORESCU = "/usr/bin/storescu"
+
+
+class Orthanc:
+    """One gateway with its own storage under `folder`."""
+
+    def __init__(self, name, folder, plugin=True, gantry=None, environment=None, extra=None):
+        self.name = name
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.http_port = free_port()
+        self.dicom_port = free_port()
+        self.worker_endpoint = f"ipc://{self.folder}/worker.ipc"
+        configuration = {
+            "Name": name,
+            "StorageDirectory": str(self.folder / "storage"),
+            "IndexDirectory": str(self.folder / "storage"),
+            "HttpPort": self.http_port,
+            "DicomPort": self.dicom_port,
+            "DicomAet": "ORTHANC",
+            "DicomCheckCalledAet": False,
+            "AuthenticationEnabled": False,
+            "RemoteAccessAllowed": False,
+            "UnknownSopClassAccepted": True,
+            "Plugins": [str(LIBRARY)] if plugin else [],
+            **(extra or {}),
+        }
+        if plugin:
+            configuration["Gantry"] = {
+                "Name": name, "Workers": [self.worker_endpoint], "StateDirectory": str(self.folder / "gantry"),
+                **(gantry or {}),
+            }
+        self.configuration_file = self.folder / "orthanc.json"
+        self.configuration_file.write_text(json.dumps(configuration, indent=2))
+        self.process = Process(
+            name, [ORTHANC, self.configuration_file], self.folder / "orthanc.log", environment)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.http_port}"
+
+    def start(self):
+        self.process.start()
+        wait_until(f"{self.name} answers", self._answers, 30)
+        return self
+
+    def _answers(self):
+        if not self.process.running:
+            raise RuntimeError(f"{self.name} ended while starting:\n{self.process.log_text()[-3000:]}")
+        try:
+            return self.get("/system")
+        except OSError:
+            return None
+
+    def stop(self):
+        return self.process.stop()
+
+    def kill(self):
+        self.process.kill()
+
+    # REST
+
+    def get(self, path):
+        """The JSON behind `path`; raises urllib.error.HTTPError (an OSError) on an HTTP error."""
+        with urllib.request.urlopen(self.url + path, timeout=30) as answer:
+            return json.loads(answer.read())
+
+    def post(self, path, document):
+        request = urllib.request.Request(self.url + path, json.dumps(document).encode(), method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def worklist(self):
+        return self.get("/gantry/worklist")["studies"]
+
+    def study(self, study):
+        """The plugin's view of a study, by Orthanc id or StudyInstanceUID; None when it does not know it."""
+        try:
+            return self.get(f"/gantry/studies/{study}")
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    def final_flags(self, study):
+        """The final flags of a study, one for each model version."""
+        found = self.study(study)
+        return [flag for flag in found["flags"] if flag["state"] == "final"] if found else []
+
+    def review(self, study, finding, verdict, reviewer="demo"):
+        return self.post(
+            f"/gantry/studies/{study}/review", {"finding": finding, "verdict": verdict, "reviewer": reviewer})
+
+    def instances(self):
+        return self.get("/statistics")["CountInstances"]
+
+    # DICOM
+
+    def send(self, files, check=True):
+        """Sends files in one association with storescu; gives (accepted, time of the last response)."""
+        return Sender(self, files).finish(check)
+
+
+class Sender:
+    """A running storescu whose responses are counted as they come."""
+
+    def __init__(self, orthanc, files, options=()):
+        files = [str(file) for file in files]
+        # -v prints each response; -R proposes only what is in the files.
+        self.child = subprocess.Popen(
+            [STORESCU, "-v", "-R", *options, "-aec", "ORTHANC", "127.0.0.1", str(orthanc.dicom_port), *files],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", bufsize=1,
+            env={"TCP_NODELAY": "1", "PATH": "/usr/bin:/bin"})
+        self.sent = len(files)
+        self.accepted = 0
+        self.last_response = None
+        self.lines = []
+
+    def responses(self):
+        """Yields the number of accepted instances after each response."""
+        for line in self.child.stdout:
+            self.lines.append(line)
+            if "Received Store Response" in line:
+                self.last_response = time.monotonic()
+                if "Success" in line:
+                    self.accepted += 1
+                yield self.accepted
+
+    def finish(self, check=True):
+        for _ in self.responses():
+            pass
+        status = self.child.wait()
+        if check and (status != 0 or self.accepted != self.sent):
+            raise RuntimeError(
+                f"storescu ended with {status}, {self.accepted} of {self.sent} accepted:\n{''.join(self.lines[-15:])}")
+        return self.accepted, self.last_response
