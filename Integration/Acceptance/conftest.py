@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from harness.gantry import Hospital, Hub, make_phantoms, new_package  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory):
+    """An untrained head CT package."""
+    return new_package(tmp_path_factory.mktemp("package") / "head-ct")
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory):
+    """Four small head CT studies of one look."""
+    return make_phantoms(tmp_path_factory.mktemp("phantoms"), studies=4, seed=11)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Makes hospitals and hubs that are stopped when the test ends, and keeps their logs on failure."""
+    started = []
+
+    class Starter:
+        def hospital(self, name="hospital", **settings):
+            hospital = Hospital(name, tmp_path / name, **settings)
+            started.append(hospital)
+            return hospital
+
+        def hub(self, *options):
+            hub = Hub(tmp_path / "hub", options)
+            started.append(hub)
+            return hub
+
+        def process(self, process):
+            started.append(process)
+            return process
+
+    yield Starter()
+    for thing in reversed(started):
+        thing.stop()

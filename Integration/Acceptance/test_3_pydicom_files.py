@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The DICOM files that the PyPI package pydicom ships: odd, old, broken and rare ones."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.orthanc import Sender
+from harness.processes import ROOT, run, wait_until
+
+
+@pytest.fixture(scope="module")
+def pydicom_files():
+    """Every file of pydicom's test data, from a throw-away environment under .build."""
+    folder = ROOT / ".build" / "pydicom"
+    if not (folder / "bin" / "python").exists():
+        run(sys.executable, "-m", "venv", folder)
+    run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", "pydicom==3.0.1")
+    data = Path(run(folder / "bin" / "python", "-c",
+                    "import pydicom.data, os; print(os.path.dirname(pydicom.data.__file__))").strip())
+    files = sorted(path for path in data.rglob("*") if path.is_file() and is_dicom(path))
+    assert len(files) > 80
+    return files
+
+
+def is_dicom(path):
+    with open(path, "rb") as file:
+        file.seek(128)
+        return file.read(4) == b"DICM"
+
+
+def test_whatever_the_gateway_accepts_is_scored_or_set_aside_with_a_reason(start, package, pydicom_files, tmp_path):
+    any_modality = tmp_path / "any-modality"
+    subprocess.run(["cp", "-r", package, any_modality], check=True)
+    let_it_take_everything(any_modality)
+    hospital = start.hospital(packages=[any_modality]).start()
+
+    accepted = 0
+    for file in pydicom_files:
+        # One association for each file: a sender that gives up on one file must not hide the next.
+        accepted += Sender(hospital.orthanc, [file]).finish(check=False)[0]
+    assert accepted > 60
+
+    stored = {instance for instance in hospital.orthanc.get("/instances")}
+    wait_until("the outbox is empty", lambda: hospital.orthanc.get("/gantry/status")["outbox"]["depth"] == 0, 180)
+
+    outcomes = {}
+    for study in hospital.orthanc.get("/studies"):
+        seen = wait_until(f"study {study} is known", lambda: hospital.orthanc.study(study), 30)
+        for entry in seen["set_aside"] + seen["ignored"]:
+            assert entry["reason"], entry
+            outcomes[entry["instance"]] = entry["reason"]
+        for instance in seen["scored_instances"]:
+            outcomes[instance] = "scored"
+    missing = stored - outcomes.keys()
+    assert not missing, f"{len(missing)} of {len(stored)} instances have no outcome: {sorted(missing)[:5]}"
+    scored = sum(outcome == "scored" for outcome in outcomes.values())
+    print(f"{len(pydicom_files)} files, {accepted} accepted, {len(stored)} stored, {scored} scored, "
+          f"{len(outcomes) - scored} set aside")
+    assert scored >= 40
+    assert hospital.orthanc.process.running and hospital.worker.process.running
+
+
+def let_it_take_everything(package):
+    import json
+
+    manifest = package / "configs" / "gantry.json"
+    settings = json.loads(manifest.read_text())
+    settings["takes"] = {"modalities": [], "body_parts": [], "sop_classes": []}
+    manifest.write_text(json.dumps(settings))

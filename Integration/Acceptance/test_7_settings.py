@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an administrator can get wrong, and what the gateway does then."""
+
+import urllib.error
+
+import pytest
+
+
+def test_bad_settings_are_one_log_line_each_and_the_gateway_starts(start):
+    hospital = start.hospital(gantry={"WindowMegabytes": "lots", "Colour": "blue"})
+    hospital.orthanc.start()
+    log = hospital.orthanc.process.log_text()
+    assert len([line for line in log.splitlines() if "WindowMegabytes" in line]) == 1
+    assert len([line for line in log.splitlines() if "Colour" in line]) == 1
+    assert hospital.orthanc.get("/gantry/status")["outbox"]["depth"] == 0
+
+
+def test_a_gateway_without_a_worker_stores_everything_and_hands_it_over_later(start, package, phantoms):
+    hospital = start.hospital(packages=[package])
+    hospital.orthanc.start()
+    study = phantoms[0]
+    hospital.orthanc.send(study.files)
+    assert hospital.orthanc.get("/gantry/status")["outbox"]["depth"] == len(study.files)
+    hospital.orthanc.stop()
+    hospital.orthanc.start()
+    hospital.worker.start()
+    hospital.wait_for_flags([study.uid])
+
+
+def test_rest_answers_wrong_requests_with_the_right_status(start, package, phantoms):
+    hospital = start.hospital(packages=[package]).start()
+    study = phantoms[3]
+    hospital.orthanc.send(study.files)
+    hospital.wait_for_flags([study.uid])
+
+    def status_of(call):
+        with pytest.raises(urllib.error.HTTPError) as error:
+            call()
+        return error.value.code
+
+    review = hospital.orthanc.review
+    assert status_of(lambda: hospital.orthanc.get("/gantry/studies/1.2.3.4")) == 404
+    assert status_of(lambda: review("1.2.3.4", "intracranial-haemorrhage", "agree")) == 404
+    assert status_of(lambda: review(study.uid, "intracranial-haemorrhage", "perhaps")) == 400
+    assert status_of(lambda: review(study.uid, "no-such-finding", "agree")) == 400
+    assert status_of(lambda: hospital.orthanc.post("/gantry/worklist", {})) == 405
