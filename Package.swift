@@ -151,7 +151,7 @@ let package = Package(
         .executableTarget(
             name: "gantry-cli",
             dependencies: [
-                "Federation", "Phantoms", "Torch", "WorkerStore",
+                "Audit", "Federation", "Phantoms", "Torch", "WorkerStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Sources/gantry", swiftSettings: strict),
 
@@ -162,7 +162,9 @@ let package = Package(
         .testTarget(name: "TorchTests", dependencies: ["Torch"], swiftSettings: strict),
         .testTarget(name: "ModelPackageTests", dependencies: ["ModelPackage", "Tensors"], swiftSettings: strict),
         .testTarget(name: "WorkerTests", dependencies: ["WorkerService", "Phantoms"], swiftSettings: strict),
-        .testTarget(name: "HubTests", dependencies: ["HubService"], swiftSettings: strict),
+        .testTarget(
+            name: "HubTests", dependencies: ["Audit", "Federation", "HubService", "HubStore", "Rounds", "Tensors", "ZeroMQ"],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
