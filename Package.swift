@@ -53,14 +53,17 @@ let package = Package(
         // SQLite's C interface, for a process that must not load Foundation.
         .systemLibrary(
             name: "CSQLite", path: "plugin/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        // SQLite connections, and reading JSON with them.
+        .target(name: "SQLite", dependencies: ["CSQLite"], path: "plugin/SQLite", swiftSettings: guest),
         // Outbox, courier, flags and settings behind gantry.h.
         .target(
-            name: "GatewayCore", dependencies: ["CGantry", "CSQLite", "Wire", "ZeroMQ"], path: "plugin/Core",
+            name: "GatewayCore", dependencies: ["CGantry", "SQLite", "Wire", "ZeroMQ"], path: "plugin/Core",
             swiftSettings: guest),
         // Orthanc's hooks and REST, written on gantry.h alone.
         .target(
-            name: "OrthancAdapter", dependencies: ["CGantry", "COrthanc", "GatewayCore"], path: "plugin/Orthanc",
-            swiftSettings: guest, linkerSettings: selfContained),
+            name: "OrthancAdapter", dependencies: ["CGantry", "COrthanc", "GatewayCore", "SQLite"],
+            path: "plugin/Orthanc", resources: [.embedInCode("App")], swiftSettings: guest,
+            linkerSettings: selfContained),
 
         // MARK: Values and pure logic
         // Model package: manifest, content hash, version identity.
@@ -157,7 +160,9 @@ let package = Package(
 
         // MARK: Tests (no servers)
         .testTarget(name: "WireTests", dependencies: ["Wire", "ZeroMQ"], swiftSettings: strict),
-        .testTarget(name: "GatewayCoreTests", dependencies: ["GatewayCore", "CGantry"], swiftSettings: strict),
+        .testTarget(
+            name: "GatewayCoreTests", dependencies: ["GatewayCore", "CGantry", "SQLite", "Wire", "ZeroMQ"],
+            swiftSettings: strict),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging", "Phantoms"], swiftSettings: strict),
         .testTarget(name: "TorchTests", dependencies: ["Torch"], swiftSettings: strict),
         .testTarget(name: "ModelPackageTests", dependencies: ["ModelPackage", "Tensors"], swiftSettings: strict),

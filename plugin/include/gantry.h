@@ -1,1 +1,185 @@
-/* */
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * gantry.h: what a DICOM gateway (the host) and Gantry say to each other. Plain C, version 1.
+ *
+ * The host tells Gantry about each instance it has stored; Gantry hands it to the worker, and gives back flags.
+ * Nothing here waits for the worker, and nothing but gantry_open, gantry_close and the gantry_..._json getters
+ * touches a disk in the caller's thread.
+ *
+ * Rules
+ *  - Functions return a gantry_code; callers must tolerate codes that they do not know. Codes are never renumbered.
+ *  - Structs begin with struct_size = sizeof(the struct), filled in by the caller. New fields are only ever appended.
+ *  - Text is UTF-8, ends with a zero byte, and is borrowed for the duration of the call unless said otherwise.
+ *  - Times are Unix milliseconds, UTC.
+ *  - Every function may be called from any thread, also at the same time, also after gantry_close (GANTRY_CLOSED).
+ *  - Callbacks run on Gantry's own threads, never within a call of the host.
+ */
+#ifndef GANTRY_H
+#define GANTRY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GANTRY_ABI_VERSION 1
+
+/** One open gateway. A handle is never reused, so that one that was closed can be told from a live one. */
+typedef struct gantry_gateway gantry_gateway;
+
+enum gantry_code {
+    GANTRY_OK = 0,
+    /** A pointer is null, or a text is empty, too long or not allowed. */
+    GANTRY_BAD_ARGUMENT = 1,
+    /** Not a handle that gantry_open gave. */
+    GANTRY_BAD_HANDLE = 2,
+    /** struct_size is smaller than version 1 of the struct. */
+    GANTRY_BAD_STRUCT_SIZE = 3,
+    /** The gateway was closed. */
+    GANTRY_CLOSED = 4,
+    /** The thing asked for does not exist. */
+    GANTRY_NOT_FOUND = 5,
+    /** The hand-over queue is full. The instance is not lost: it will be found in the host's log. */
+    GANTRY_FULL = 6,
+    /** Not possible at present, for example because the database cannot be used; gantry_status_json says why. */
+    GANTRY_UNAVAILABLE = 7,
+    /** Memory, threads or file descriptors are exhausted. */
+    GANTRY_NO_RESOURCES = 8,
+    /** gantry_close: a thread did not end in time and was left behind. */
+    GANTRY_TIMEOUT = 9
+};
+
+enum gantry_level { GANTRY_LEVEL_INFO = 0, GANTRY_LEVEL_WARNING = 1, GANTRY_LEVEL_ERROR = 2 };
+
+/** Text that Gantry made: owned by the caller, freed with gantry_text_free. Zero it and set struct_size before use. */
+typedef struct gantry_text {
+    size_t struct_size;
+    /** From malloc, ends with a zero byte; null when there is none. */
+    char *bytes;
+    /** Without the zero byte. */
+    size_t length;
+} gantry_text;
+
+/** A flag that was committed; borrowed for the duration of the callback. */
+typedef struct gantry_flag {
+    size_t struct_size;
+    const char *study_instance_uid;
+    /** The host's id of one instance of the study. */
+    const char *instance_id;
+    /** The host's id of the study; empty when the host has no resolve_study. */
+    const char *study_id;
+    /** none, routine, urgent or critical. */
+    const char *urgency;
+    /** The flag as JSON. */
+    const char *json;
+} gantry_flag;
+
+/** Where read_log puts what it found; valid during the callback. */
+typedef struct gantry_log_page {
+    size_t struct_size;
+    void *sink;
+    /** One instance that the log says was stored. */
+    void (*add)(void *sink, const char *instance_id);
+    /** Ends the page: the position after it, up to 255 bytes, and whether there is more. Call once, last. */
+    void (*end)(void *sink, const char *position, int32_t more);
+} gantry_log_page;
+
+/** The host's side. Every function gets `context`. All but `log` are called on one thread, and may block. */
+typedef struct gantry_host {
+    size_t struct_size;
+    void *context;
+    /** Takes one line without patient data. Called from any of Gantry's threads, and from gantry_open's caller. */
+    void (*log)(void *context, int32_t level, const char *line);
+    /** Reads a stored instance. On GANTRY_OK *bytes comes from malloc and Gantry frees it with free.
+     *  GANTRY_NOT_FOUND: the host no longer has it. Another code: try again later. */
+    int32_t (*read_instance)(void *context, const char *instance_id, void **bytes, size_t *size);
+    /** Optional. The host's id of the study an instance belongs to, copied with its zero byte into `study_id`. */
+    int32_t (*resolve_study)(void *context, const char *instance_id, char *study_id, size_t capacity);
+    /** Optional. A flag is new or was revised. Another code than GANTRY_OK: called again later. Called again for a
+     *  flag that the host already has when the host stopped in between. */
+    int32_t (*flag_changed)(void *context, const gantry_flag *flag);
+    /** Optional. Reads the host's own durable log of stored instances, oldest first, one page at a call.
+     *  `position` is what the page before gave to `end`, "" is the beginning of the log, and null asks for the
+     *  position at the log's end without adding anything. Gantry keeps the position, in one transaction with what
+     *  it learned from the page. */
+    int32_t (*read_log)(void *context, const char *position, gantry_log_page *page);
+    /** Optional. The last call. Not called when a thread had to be left behind. */
+    void (*destroy)(void *context);
+} gantry_host;
+
+typedef struct gantry_options {
+    size_t struct_size;
+    /** Copied. Must stay callable until `destroy`. */
+    const gantry_host *host;
+    /** Gantry's settings as a JSON object; null or empty: every default. A setting that is unknown or bad is one
+     *  warning in the log, and its default is used. */
+    const char *settings_json;
+    /** Names in settings_json that the host reads itself, separated by spaces; may be null. */
+    const char *host_settings;
+    /** Directory for gateway.sqlite, made when missing. The setting StateDirectory overrides it. */
+    const char *state_directory;
+    /** How the worker knows this gateway, unique among the worker's gateways. The setting Name overrides it. */
+    const char *name;
+} gantry_options;
+
+/** One stored instance. */
+typedef struct gantry_instance {
+    size_t struct_size;
+    /** The host's id, 1 to 128 characters of printable ASCII without spaces. */
+    const char *instance_id;
+    /** AE title of the sender; may be null. */
+    const char *calling_ae_title;
+    /** The DICOM file, borrowed for the call; null: Gantry reads it back with read_instance. */
+    const void *bytes;
+    size_t size;
+} gantry_instance;
+
+/** GANTRY_ABI_VERSION of the library. */
+int32_t gantry_abi_version(void);
+
+/** Opens a gateway and starts its threads. A database or worker that cannot be used is no error: Gantry says so in
+ *  the log and in the status and goes on trying. `error` (may be null) receives the reason of a failure. */
+int32_t gantry_open(const gantry_options *options, gantry_gateway **gateway, char *error, size_t error_capacity);
+
+/** The host is up: from now on its callbacks other than `log` may be called. Until then only the outbox fills. */
+int32_t gantry_host_ready(gantry_gateway *gateway);
+
+/** Stops the threads, waiting for at most `timeout_milliseconds` for each. What was handed over is committed. The
+ *  second call returns GANTRY_CLOSED. */
+int32_t gantry_close(gantry_gateway *gateway, uint32_t timeout_milliseconds);
+
+/** An instance was stored. Never waits for disk, database or socket; at most one copy of the bytes. */
+int32_t gantry_instance_stored(gantry_gateway *gateway, const gantry_instance *instance);
+
+/** No more instances of this study will come; a hint that spares the worker the quiet period. */
+int32_t gantry_study_complete(gantry_gateway *gateway, const char *study_instance_uid);
+
+/** Reads the host's log from the last position on, soon and on Gantry's thread. Also done by itself at start, after
+ *  GANTRY_FULL, and about once a minute. */
+int32_t gantry_reconcile(gantry_gateway *gateway);
+
+/** Takes a verdict: {"finding": "...", "verdict": "agree"|"disagree", "reviewer": "...", "role": "...",
+ *  "model_version": "..."}; the last two are optional. `study` is the host's study id or the StudyInstanceUID.
+ *  `answer` receives the review as JSON, or a sentence that says what is wrong (GANTRY_BAD_ARGUMENT: with the
+ *  request; GANTRY_NOT_FOUND: study not known). */
+int32_t gantry_review(
+    gantry_gateway *gateway, const char *study, const char *json, size_t length, gantry_text *answer);
+
+/** State of the database, the worker, the outbox and the hand-over, as JSON. */
+int32_t gantry_status_json(gantry_gateway *gateway, gantry_text *answer);
+
+/** Flagged studies, most urgent first, as JSON. `limit` 0: 500. */
+int32_t gantry_worklist_json(gantry_gateway *gateway, uint32_t limit, gantry_text *answer);
+
+/** Everything known of one study, as JSON. `study` is the host's study id or the StudyInstanceUID. */
+int32_t gantry_study_json(gantry_gateway *gateway, const char *study, gantry_text *answer);
+
+/** Frees what a call put into `text`, and zeroes it. Null is allowed. */
+void gantry_text_free(gantry_text *text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import CSQLite
+
+/// An SQLite database. Used by one thread at a time; deliberately not Sendable, so that a `Mutex` or a thread owns it.
+@safe
+public final class Connection {
+    private let raw: OpaquePointer
+    private var statements: [String: Statement] = [:]
+
+    /// Opens or creates the file. `:memory:` gives a private database in memory.
+    ///
+    /// - Throws: `SQLiteError` when the file cannot be opened; that it is damaged shows at the first statement.
+    public init(path: String, readOnly: Bool = false) throws(SQLiteError) {
+        var handle: OpaquePointer?
+        let access = readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+        let code = unsafe sqlite3_open_v2(path, &handle, access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
+        guard code == SQLITE_OK, let opened = unsafe handle else {
+            let text = unsafe handle.map { unsafe Connection.message($0) } ?? "out of memory"
+            unsafe sqlite3_close_v2(handle)
+            throw SQLiteError(code: code, text: "open \(path): \(text)")
+        }
+        unsafe raw = opened
+        unsafe sqlite3_busy_timeout(raw, 2_000)
+    }
+
+    deinit {
+        statements.removeAll()
+        unsafe sqlite3_close_v2(raw)
+    }
+
+    /// Runs statements without parameters, separated by semicolons.
+    public func execute(_ sql: String) throws(SQLiteError) {
+        let code = unsafe sqlite3_exec(raw, sql, nil, nil, nil)
+        if code != SQLITE_OK { throw error(code, sql) }
+    }
+
+    /// Runs one statement that gives no rows.
+    ///
+    /// - Returns: the number of rows it changed.
+    @discardableResult
+    public func run(_ sql: String, _ values: Value...) throws(SQLiteError) -> Int {
+        _ = try rows(sql, values) { _ in }
+        return unsafe Int(sqlite3_changes(raw))
+    }
+
+    /// All rows of one statement, each read by `read`.
+    public func rows<Result>(
+        _ sql: String, _ values: [Value] = [], _ read: (Row) -> Result
+    ) throws(SQLiteError) -> [Result] {
+        let statement = try prepare(sql)
+        defer { statement.reset() }
+        if let code = statement.bind(values) { throw error(code, sql) }
+        var results: [Result] = []
+        while true {
+            let code = statement.step()
+            if code == SQLITE_DONE { return results }
+            guard code == SQLITE_ROW else { throw error(code, sql) }
+            results.append(read(Row(statement)))
+        }
+    }
+
+    /// The first row of one statement, nil when it has none.
+    public func first<Result>(
+        _ sql: String, _ values: Value..., read: (Row) -> Result
+    ) throws(SQLiteError) -> Result? {
+        try rows(sql, values, read).first
+    }
+
+    /// Id of the row that the last INSERT made.
+    public var lastInsertedRow: Int64 { unsafe sqlite3_last_insert_rowid(raw) }
+
+    /// Runs `body` in one transaction, which is rolled back when it throws.
+    public func transaction<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
+        try execute("BEGIN IMMEDIATE")
+        do {
+            let result = try body()
+            try execute("COMMIT")
+            return result
+        } catch {
+            // SQLite rolls back by itself after some errors; then this one reports that there is nothing to do.
+            try? execute("ROLLBACK")
+            throw error
+        }
+    }
+
+    /// Statements are kept: the same few run again and again.
+    private func prepare(_ sql: String) throws(SQLiteError) -> Statement {
+        if let known = statements[sql] { return known }
+        var handle: OpaquePointer?
+        let code = unsafe sqlite3_prepare_v2(raw, sql, -1, &handle, nil)
+        guard code == SQLITE_OK, let handle = unsafe handle else { throw error(code, sql) }
+        let statement = unsafe Statement(handle)
+        if statements.count > 100 { statements.removeAll() }
+        statements[sql] = statement
+        return statement
+    }
+
+    private func error(_ code: Int32, _ sql: String) -> SQLiteError {
+        unsafe SQLiteError(code: code, text: "\(Connection.message(raw)) (\(sql.prefix(40))…)")
+    }
+
+    private static func message(_ raw: OpaquePointer) -> String {
+        unsafe String(cString: sqlite3_errmsg(raw))
+    }
+}

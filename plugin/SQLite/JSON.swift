@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+/// Reads JSON text with SQLite's JSON functions: the plugin needs no JSON library.
+public final class JSON {
+    private let database: Connection
+
+    /// - Throws: `SQLiteError` when memory is exhausted.
+    public init() throws(SQLiteError) {
+        database = try Connection(path: ":memory:")
+    }
+
+    /// Whether `text` is one JSON object.
+    public func isObject(_ text: String) -> Bool {
+        read("SELECT json_valid(?1) AND json_type(CASE WHEN json_valid(?1) THEN ?1 ELSE 'null' END) = 'object'", text)
+            == "1"
+    }
+
+    /// The text, number or (as JSON) object at `path`, in SQLite's path language (`$.Gantry.Name`); nil when it is
+    /// not there, null, or `text` is not JSON. True is `1`.
+    public func value(_ text: String, at path: String) -> String? {
+        read("SELECT json_extract(?1, ?2) WHERE json_valid(?1)", text, path)
+    }
+
+    /// Members of the object in `text`: name, JSON type, and value as `value(_:at:)` gives it. Empty for other JSON.
+    public func members(of text: String) -> [(name: String, type: String, value: String)] {
+        guard isObject(text) else { return [] }
+        let rows = try? database.rows("SELECT key, type, value FROM json_each(?1)", [.text(text)]) { row in
+            (name: row.text(0) ?? "", type: row.text(1) ?? "null", value: row.text(2) ?? "")
+        }
+        return rows ?? []
+    }
+
+    /// The elements of the array at `path`, each as `value(_:at:)` gives it.
+    public func elements(_ text: String, at path: String) -> [String] {
+        let rows = try? database.rows(
+            "SELECT value FROM json_each(CASE WHEN json_valid(?1) THEN ?1 ELSE '[]' END, ?2)",
+            [.text(text), .text(path)]
+        ) { $0.text(0) }
+        return (rows ?? []).compactMap { $0 }
+    }
+
+    /// Runs a query of the caller's over `text` (`?1`); the first column of each row. Empty when something fails.
+    public func select(_ sql: String, _ text: String) -> [String] {
+        let rows = try? database.rows(sql, [.text(text)]) { $0.text(0) }
+        return (rows ?? []).compactMap { $0 }
+    }
+
+    private func read(_ sql: String, _ values: String...) -> String? {
+        let rows = try? database.rows(sql, values.map(Value.text)) { $0.text(0) }
+        return (rows ?? []).first.flatMap { $0 }
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+/// Reads settings from a JSON object. Whatever is wrong becomes one sentence in `complaints`, and the default is used.
+public struct SettingsReader {
+    private var found: [String: (type: String, value: String)] = [:]
+    private let json: JSON
+    /// One sentence for each setting that is unknown or bad: name, value, what was expected, what is used instead.
+    public private(set) var complaints: [String] = []
+
+    /// - Parameters:
+    ///   - text: a JSON object; empty text stands for an empty object.
+    ///   - names: every setting that exists, whoever reads it.
+    public init(_ text: String, knownNames names: [String], json: JSON) {
+        self.json = json
+        guard !text.isEmpty else { return }
+        guard json.isObject(text) else {
+            complaints.append("The settings are not a JSON object; every default is used.")
+            return
+        }
+        for member in json.members(of: text) {
+            if names.contains(member.name) {
+                found[member.name] = (member.type, member.value)
+            } else {
+                complaints.append(
+                    "Unknown setting \(quoted(member.name)) = \(quoted(member.value)) is ignored. "
+                        + "Settings are: \(names.sorted().joined(separator: ", ")).")
+            }
+        }
+    }
+
+    public mutating func text(_ name: String, default standard: String, maximumBytes: Int = 1_024) -> String {
+        guard let setting = found[name] else { return standard }
+        guard setting.type == "text", !setting.value.isEmpty, setting.value.utf8.count <= maximumBytes else {
+            return complain(name, expected: "text of 1 to \(maximumBytes) bytes", use: standard)
+        }
+        return setting.value
+    }
+
+    public mutating func flag(_ name: String, default standard: Bool) -> Bool {
+        guard let setting = found[name] else { return standard }
+        guard setting.type == "true" || setting.type == "false" else {
+            return complain(name, expected: "true or false", use: standard)
+        }
+        return setting.type == "true"
+    }
+
+    public mutating func integer(_ name: String, default standard: Int64, in range: ClosedRange<Int64>) -> Int64 {
+        guard let setting = found[name] else { return standard }
+        guard setting.type == "integer", let value = Int64(setting.value), range.contains(value) else {
+            return complain(
+                name, expected: "a whole number from \(range.lowerBound) to \(range.upperBound)", use: standard)
+        }
+        return value
+    }
+
+    /// A list of texts, each of which `accepts`; one bad element spoils the list.
+    public mutating func list(
+        _ name: String, default standard: [String], expected: String, accepts: (String) -> Bool
+    ) -> [String] {
+        guard let setting = found[name] else { return standard }
+        let elements = setting.type == "array" ? json.elements(setting.value, at: "$") : []
+        guard !elements.isEmpty, elements.allSatisfy(accepts) else {
+            return complain(name, expected: expected, use: standard)
+        }
+        return elements
+    }
+
+    private mutating func complain<Setting>(_ name: String, expected: String, use standard: Setting) -> Setting {
+        let value = found[name]?.value ?? ""
+        complaints.append(
+            "Setting \(name) = \(quoted(value)) is not allowed: expected \(expected). Using the default, \(standard).")
+        return standard
+    }
+
+    private func quoted(_ text: String) -> String {
+        let oneLine = text.unicodeScalars.map { $0.value < 0x20 ? " " : String($0) }.joined()
+        return "“\(oneLine.count > 60 ? oneLine.prefix(60) + "…" : oneLine)”"
+    }
+}
