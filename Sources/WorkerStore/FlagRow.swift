@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import GRDB
+
+/// A flag as it is kept: one for each study and model version.
+public struct FlagRow: Sendable, Equatable {
+    public var studyInstanceUID: String
+    /// `ModelVersion.id`
+    public var modelVersion: String
+    public var package: String
+    public var flag: String
+    public var state: State
+    /// 0 while nothing was told.
+    public var revision: Int
+    public var ackedRevision: Int
+    /// The JSON that the gateway gets; empty while nothing was told.
+    public var document: String
+
+    public enum State: String, Sendable { case reading, preliminary, final }
+
+    public init(
+        studyInstanceUID: String, modelVersion: String, package: String, flag: String, state: State = .reading,
+        revision: Int = 0, ackedRevision: Int = 0, document: String = ""
+    ) {
+        self.studyInstanceUID = studyInstanceUID
+        self.modelVersion = modelVersion
+        self.package = package
+        self.flag = flag
+        self.state = state
+        self.revision = revision
+        self.ackedRevision = ackedRevision
+        self.document = document
+    }
+
+    init(_ row: Row) {
+        studyInstanceUID = row["study_instance_uid"]
+        modelVersion = row["model_version"]
+        package = row["package"]
+        flag = row["flag"]
+        state = State(rawValue: row["state"]) ?? .reading
+        revision = row["revision"]
+        ackedRevision = row["acked_revision"]
+        document = row["document"]
+    }
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Audit
+import GRDB
+
+extension WorkerStore {
+    /// Migrations are never edited after a release; a change is a new one.
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("studies-labels-versions") { db in
+            try db.execute(sql: studies)
+            try db.execute(sql: labels)
+            try db.execute(sql: models)
+            try AuditLog.migrate(db)
+        }
+        return migrator
+    }
+
+    private static let studies = """
+        CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE study (
+            study_instance_uid TEXT PRIMARY KEY,
+            gateway TEXT NOT NULL,
+            gateway_instance TEXT NOT NULL,
+            -- 1 while more instances are expected
+            open INTEGER NOT NULL,
+            held_out INTEGER NOT NULL,
+            patient_id TEXT NOT NULL,
+            patient_name TEXT NOT NULL,
+            birth_date TEXT NOT NULL,
+            description TEXT NOT NULL,
+            modality TEXT NOT NULL,
+            accession_number TEXT NOT NULL,
+            study_date TEXT NOT NULL,
+            expected_instances INTEGER,
+            arrived_at_ms INTEGER NOT NULL,
+            last_instance_at_ms INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX study_open ON study (open) WHERE open = 1;
+        CREATE INDEX study_accession_number ON study (accession_number) WHERE accession_number <> '';
+
+        CREATE TABLE instance (
+            study_instance_uid TEXT NOT NULL REFERENCES study,
+            sop_instance_uid TEXT NOT NULL,
+            gateway TEXT NOT NULL,
+            gateway_instance TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            reason_name TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            PRIMARY KEY (study_instance_uid, sop_instance_uid)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX instance_set_aside ON instance (reason_name) WHERE outcome = 'set-aside';
+
+        -- Instances whose UIDs cannot be read, by the gateway's id.
+        CREATE TABLE unreadable (
+            gateway TEXT NOT NULL,
+            gateway_instance TEXT NOT NULL,
+            reason_name TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            PRIMARY KEY (gateway, gateway_instance)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE flag (
+            study_instance_uid TEXT NOT NULL REFERENCES study,
+            model_version TEXT NOT NULL,
+            package TEXT NOT NULL,
+            flag TEXT NOT NULL UNIQUE,
+            -- reading: nothing to tell yet
+            state TEXT NOT NULL CHECK (state IN ('reading', 'preliminary', 'final')),
+            revision INTEGER NOT NULL,
+            acked_revision INTEGER NOT NULL,
+            document TEXT NOT NULL,
+            PRIMARY KEY (study_instance_uid, model_version)
+        ) STRICT;
+        CREATE INDEX flag_unacked ON flag (revision) WHERE revision > acked_revision;
+
+        -- Little-endian floats, frame by frame, one for each finding of the package.
+        CREATE TABLE frame_score (
+            study_instance_uid TEXT NOT NULL,
+            model_version TEXT NOT NULL,
+            sop_instance_uid TEXT NOT NULL,
+            probabilities BLOB NOT NULL,
+            PRIMARY KEY (study_instance_uid, model_version, sop_instance_uid)
+        ) STRICT;
+        """
+
+    private static let labels = """
+        CREATE TABLE label (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            study_instance_uid TEXT NOT NULL REFERENCES study,
+            finding TEXT NOT NULL,
+            present INTEGER NOT NULL,
+            source TEXT NOT NULL,
+            reader TEXT NOT NULL,
+            role TEXT NOT NULL,
+            at_ms INTEGER NOT NULL
+        ) STRICT;
+        CREATE INDEX label_study ON label (study_instance_uid, finding, at_ms, id);
+
+        -- The latest statement wins; history is kept.
+        CREATE VIEW current_label AS
+        SELECT * FROM label AS one WHERE NOT EXISTS (
+            SELECT 1 FROM label AS later
+            WHERE later.study_instance_uid = one.study_instance_uid AND later.finding = one.finding
+                AND (later.at_ms, later.id) > (one.at_ms, one.id));
+
+        CREATE TABLE review (
+            review TEXT PRIMARY KEY,
+            accepted INTEGER NOT NULL,
+            reason TEXT NOT NULL,
+            at_ms INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE example (
+            study_instance_uid TEXT NOT NULL REFERENCES study,
+            package TEXT NOT NULL,
+            file TEXT NOT NULL UNIQUE,
+            slices INTEGER NOT NULL,
+            bytes INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('growing', 'ready', 'dropped')),
+            created_at_ms INTEGER NOT NULL,
+            PRIMARY KEY (study_instance_uid, package)
+        ) STRICT;
+        """
+
+    private static let models = """
+        CREATE TABLE package (
+            package TEXT PRIMARY KEY,
+            name TEXT NOT NULL,
+            manifest TEXT NOT NULL,
+            -- 0 when another package of the same name took its place
+            active INTEGER NOT NULL,
+            installed_at_ms INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE model_version (
+            model_version TEXT PRIMARY KEY,
+            package TEXT NOT NULL REFERENCES package,
+            parameters TEXT NOT NULL,
+            -- closed rounds that led to it
+            round INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('candidate', 'waiting', 'live', 'refused', 'superseded')),
+            decided_at_ms INTEGER NOT NULL,
+            held_out_labels INTEGER NOT NULL,
+            candidate_auc REAL,
+            live_auc REAL,
+            -- 1 until the hub has noted the decision
+            report_due INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE UNIQUE INDEX model_version_live ON model_version (package) WHERE state = 'live';
+
+        CREATE TABLE delta (
+            package TEXT NOT NULL,
+            round INTEGER NOT NULL,
+            hash TEXT NOT NULL,
+            manifest TEXT NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('created', 'sending', 'accepted', 'refused')),
+            reason TEXT NOT NULL,
+            -- the newest label that was there when training began
+            last_label INTEGER NOT NULL,
+            created_at_ms INTEGER NOT NULL,
+            PRIMARY KEY (package, round)
+        ) STRICT;
+        """
+}

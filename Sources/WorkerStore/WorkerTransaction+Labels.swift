@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import GRDB
+
+extension WorkerTransaction {
+    /// Why a label cannot be taken; nil when it can. A label needs a study this worker has seen and a finding that an
+    /// active package looks for.
+    public func labelRefusal(studyInstanceUID: String, finding: String) throws -> String? {
+        guard try study(studyInstanceUID) != nil else { return "the study is not known to this worker" }
+        let known = Set(try activePackages().flatMap { try $0.decodedManifest().findings.map(\.name) })
+        if known.contains(finding) { return nil }
+        let list = known.sorted().joined(separator: ", ")
+        return "no active model looks for “\(finding.prefix(64))”; known findings: \(list.isEmpty ? "none" : list)"
+    }
+
+    /// Adds a label and its audit entry.
+    public func add(_ label: Label) throws {
+        try db.execute(
+            sql: """
+                INSERT INTO label (study_instance_uid, finding, present, source, reader, role, at_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?)
+                """,
+            arguments: [
+                label.studyInstanceUID, label.finding, label.isPresent, label.source.rawValue, label.reader, label.role,
+                label.at,
+            ])
+        try audit(
+            "label-added",
+            [
+                "label": String(db.lastInsertedRowID), "finding": label.finding,
+                "present": label.isPresent ? "yes" : "no", "source": label.source.rawValue,
+            ])
+    }
+
+    /// The latest statement about a finding of a study.
+    public func currentLabel(_ studyInstanceUID: String, finding: String) throws -> Bool? {
+        try Bool.fetchOne(
+            db, sql: "SELECT present FROM current_label WHERE study_instance_uid = ? AND finding = ?",
+            arguments: [studyInstanceUID, finding])
+    }
+
+    /// Every statement about a study, oldest first.
+    public func labelHistory(_ studyInstanceUID: String) throws -> [Label] {
+        try Row.fetchAll(
+            db, sql: "SELECT * FROM label WHERE study_instance_uid = ? ORDER BY at_ms, id",
+            arguments: [studyInstanceUID]
+        ).map { row in
+            Label(
+                studyInstanceUID: row["study_instance_uid"], finding: row["finding"], isPresent: row["present"],
+                source: Label.Source(rawValue: row["source"]) ?? .sheet, reader: row["reader"], role: row["role"],
+                at: row["at_ms"])
+        }
+    }
+
+    /// The studies with this AccessionNumber (0008,0050).
+    public func studies(accessionNumber: String) throws -> [String] {
+        guard !accessionNumber.isEmpty else { return [] }
+        return try String.fetchAll(
+            db, sql: "SELECT study_instance_uid FROM study WHERE accession_number = ? ORDER BY 1",
+            arguments: [accessionNumber])
+    }
+
+    // MARK: Reviews
+
+    /// What was answered to a review; nil when it is new.
+    public func review(_ id: String) throws -> (isAccepted: Bool, reason: String)? {
+        try Row.fetchOne(db, sql: "SELECT accepted, reason FROM review WHERE review = ?", arguments: [id])
+            .map { ($0["accepted"], $0["reason"]) }
+    }
+
+    public func saveReview(_ id: String, isAccepted: Bool, reason: String, at: Int64) throws {
+        try db.execute(
+            sql: "INSERT OR IGNORE INTO review (review, accepted, reason, at_ms) VALUES (?, ?, ?, ?)",
+            arguments: [id, isAccepted, reason, at])
+    }
+
+    // MARK: Labelled examples
+
+    /// Studies of a package with a kept example and at least one label for its findings, in a fixed order.
+    public func labelledExamples(package: String, findings: [String], heldOut: Bool) throws -> [LabelledExample] {
+        let rows = try Row.fetchCursor(
+            db,
+            sql: """
+                SELECT file, slices, finding, present FROM example
+                JOIN study USING (study_instance_uid) JOIN current_label USING (study_instance_uid)
+                WHERE package = ? AND state = 'ready' AND slices > 0 AND held_out = ?
+                    AND finding IN (SELECT value FROM json_each(?))
+                ORDER BY file
+                """, arguments: [package, heldOut, try Self.json(findings)])
+        var examples: [LabelledExample] = []
+        while let row = try rows.next() {
+            let file: String = row["file"]
+            if examples.last?.file != file {
+                examples.append(LabelledExample(file: file, slices: row["slices"], labels: [:]))
+            }
+            examples[examples.count - 1].labels[row["finding"]] = row["present"]
+        }
+        return examples
+    }
+
+    public func labelCounts(package: String, findings: [String]) throws -> LabelCounts {
+        let last =
+            try Int64.fetchOne(
+                db, sql: "SELECT MAX(last_label) FROM delta WHERE package = ? AND state <> 'refused'",
+                arguments: [package]) ?? 0
+        let rows = try Row.fetchCursor(
+            db,
+            sql: """
+                SELECT held_out, MAX(current_label.id) AS last, SUM(present) AS present, SUM(1 - present) AS absent
+                FROM example JOIN study USING (study_instance_uid) JOIN current_label USING (study_instance_uid)
+                WHERE package = ? AND state = 'ready' AND slices > 0 AND finding IN (SELECT value FROM json_each(?))
+                GROUP BY study_instance_uid, held_out
+                """, arguments: [package, try Self.json(findings)])
+        var counts = LabelCounts()
+        while let row = try rows.next() {
+            let newest: Int64 = row["last"]
+            counts.lastLabel = max(counts.lastLabel, newest)
+            if row["held_out"] {
+                counts.heldOut += 1
+                continue
+            }
+            counts.training += 1
+            counts.trainingPresent += row["present"]
+            counts.trainingAbsent += row["absent"]
+            if newest > last { counts.new += 1 }
+        }
+        return counts
+    }
+
+    private static func json(_ names: [String]) throws -> String {
+        String(decoding: try JSONEncoder().encode(names), as: UTF8.self)
+    }
+}

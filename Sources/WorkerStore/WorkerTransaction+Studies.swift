@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import GRDB
+import Triage
+
+extension WorkerTransaction {
+    // MARK: Studies
+
+    public func study(_ studyInstanceUID: String) throws -> StudyRow? {
+        try Row.fetchOne(db, sql: "SELECT * FROM study WHERE study_instance_uid = ?", arguments: [studyInstanceUID])
+            .map(StudyRow.init)
+    }
+
+    public func openStudies() throws -> [StudyRow] {
+        try Row.fetchAll(db, sql: "SELECT * FROM study WHERE open = 1 ORDER BY arrived_at_ms").map(StudyRow.init)
+    }
+
+    /// Adds the study or, when it is known, updates what changes with each instance; the header stays as it came first.
+    public func save(_ study: StudyRow) throws {
+        let header = study.header
+        try db.execute(
+            sql: """
+                INSERT INTO study (
+                    study_instance_uid, gateway, gateway_instance, open, held_out, patient_id, patient_name, birth_date,
+                    description, modality, accession_number, study_date, expected_instances, arrived_at_ms,
+                    last_instance_at_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (study_instance_uid) DO UPDATE SET
+                    gateway = excluded.gateway, gateway_instance = excluded.gateway_instance, open = excluded.open,
+                    expected_instances = excluded.expected_instances,
+                    last_instance_at_ms = excluded.last_instance_at_ms
+                """,
+            arguments: [
+                header.studyInstanceUID, study.gateway, study.gatewayInstance, study.isOpen, study.isHeldOut,
+                header.patientID, header.patientName, header.birthDate, header.description, header.modality,
+                header.accessionNumber, header.studyDate, study.expectedInstances, study.arrivedAt,
+                study.lastInstanceAt,
+            ])
+    }
+
+    public func close(_ studyInstanceUID: String) throws {
+        try db.execute(sql: "UPDATE study SET open = 0 WHERE study_instance_uid = ?", arguments: [studyInstanceUID])
+    }
+
+    // MARK: Instances
+
+    public func instance(_ studyInstanceUID: String, _ sopInstanceUID: String) throws -> InstanceRow? {
+        let row = try Row.fetchOne(
+            db, sql: "SELECT * FROM instance WHERE study_instance_uid = ? AND sop_instance_uid = ?",
+            arguments: [studyInstanceUID, sopInstanceUID])
+        guard let row else { return nil }
+        return InstanceRow(
+            studyInstanceUID: studyInstanceUID, sopInstanceUID: sopInstanceUID, gateway: row["gateway"],
+            gatewayInstance: row["gateway_instance"], outcome: .init(rawValue: row["outcome"]) ?? .ignored,
+            reasonName: row["reason_name"], reason: row["reason"])
+    }
+
+    /// Adds the instance or replaces what was known about it. The study has to be there.
+    public func save(_ instance: InstanceRow) throws {
+        try db.execute(
+            sql: """
+                INSERT OR REPLACE INTO instance (
+                    study_instance_uid, sop_instance_uid, gateway, gateway_instance, outcome, reason_name, reason)
+                VALUES (?, ?, ?, ?, ?, ?, ?)
+                """,
+            arguments: [
+                instance.studyInstanceUID, instance.sopInstanceUID, instance.gateway, instance.gatewayInstance,
+                instance.outcome.rawValue, instance.reasonName, instance.reason,
+            ])
+    }
+
+    /// Notes an instance whose UIDs cannot be read.
+    public func saveUnreadable(gateway: String, gatewayInstance: String, reasonName: String, reason: String) throws {
+        try db.execute(
+            sql: """
+                INSERT OR REPLACE INTO unreadable (gateway, gateway_instance, reason_name, reason) VALUES (?, ?, ?, ?)
+                """, arguments: [gateway, gatewayInstance, reasonName, reason])
+    }
+
+    /// How many instances of a study came to which end.
+    public func counts(_ studyInstanceUID: String) throws -> Flag.Counts {
+        var counts = Flag.Counts()
+        let rows = try Row.fetchCursor(
+            db, sql: "SELECT outcome, COUNT(*) AS n FROM instance WHERE study_instance_uid = ? GROUP BY outcome",
+            arguments: [studyInstanceUID])
+        while let row = try rows.next() {
+            let count: Int = row["n"]
+            counts.received += count
+            switch InstanceRow.Outcome(rawValue: row["outcome"]) {
+            case .scored: counts.scored = count
+            case .setAside: counts.setAside = count
+            case .ignored, nil: break
+            }
+        }
+        return counts
+    }
+
+    /// Instances that were set aside, by the name of the reason.
+    public func setAsideCounts() throws -> [String: Int] {
+        let rows = try Row.fetchAll(
+            db,
+            sql: """
+                SELECT reason_name, SUM(n) AS n FROM (
+                    SELECT reason_name, COUNT(*) AS n FROM instance WHERE outcome = 'set-aside' GROUP BY reason_name
+                    UNION ALL SELECT reason_name, COUNT(*) FROM unreadable GROUP BY reason_name)
+                GROUP BY reason_name
+                """)
+        return Dictionary(rows.map { ($0["reason_name"], $0["n"]) }, uniquingKeysWith: +)
+    }
+
+    // MARK: Scores
+
+    /// - Parameter probabilities: frame by frame, one for each finding.
+    public func saveScores(
+        study: String, version: String, sopInstanceUID: String, probabilities: [Float]
+    ) throws {
+        let bytes = probabilities.withUnsafeBytes { Data($0) }
+        try db.execute(
+            sql: """
+                INSERT OR REPLACE INTO frame_score (study_instance_uid, model_version, sop_instance_uid, probabilities)
+                VALUES (?, ?, ?, ?)
+                """, arguments: [study, version, sopInstanceUID, bytes])
+    }
+
+    /// Calls `body` with the scores of each instance of a study, one instance in memory at a time.
+    public func forEachScore(
+        study: String, version: String,
+        _ body: (_ sopInstanceUID: String, _ gatewayInstance: String, _ probabilities: [Float]) throws -> Void
+    ) throws {
+        let rows = try Row.fetchCursor(
+            db,
+            sql: """
+                SELECT sop_instance_uid, gateway_instance, probabilities
+                FROM frame_score JOIN instance USING (study_instance_uid, sop_instance_uid)
+                WHERE study_instance_uid = ? AND model_version = ?
+                """, arguments: [study, version])
+        while let row = try rows.next() {
+            let bytes: Data = row["probabilities"]
+            let probabilities = bytes.withUnsafeBytes { raw in
+                (0..<raw.count / 4).map { raw.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+            }
+            try body(row["sop_instance_uid"], row["gateway_instance"], probabilities)
+        }
+    }
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Audit
+import GRDB
+
+/// What can be read and changed in one transaction of `WorkerStore`. Valid inside the closure it is given to.
+public struct WorkerTransaction {
+    let db: Database
+
+    /// Adds an entry to the audit log: counts, hashes and names of models, never text from a study.
+    public func audit(_ event: String, _ detail: [String: String]) throws {
+        try AuditLog.append(db, event: event, detail: detail)
+    }
+
+    /// A value that has to outlive the process; nil when it was never set.
+    public func setting(_ name: String) throws -> String? {
+        try String.fetchOne(db, sql: "SELECT value FROM setting WHERE name = ?", arguments: [name])
+    }
+
+    public func set(_ name: String, to value: String) throws {
+        try db.execute(
+            sql: "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            arguments: [name, value])
+    }
+}
