@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "model.hpp"
+
+#include <ATen/Parallel.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+
+namespace gantry {
+
+at::Tensor tensor_of(const gantry_torch_inputs &inputs) {
+    if (inputs.values == nullptr || inputs.count < 1 || inputs.channels < 1 || inputs.height < 1 || inputs.width < 1) {
+        throw Failure{GANTRY_TORCH_ARGUMENT, "empty input"};
+    }
+    const auto type = inputs.is_half != 0 ? at::kHalf : at::kFloat;
+    // from_blob wants a mutable pointer but nothing here writes to it.
+    at::Tensor tensor = torch::from_blob(
+        const_cast<void *>(inputs.values), {inputs.count, inputs.channels, inputs.height, inputs.width},
+        at::TensorOptions().dtype(type));
+    return inputs.is_half != 0 ? tensor.to(at::kFloat) : tensor;
+}
+
+at::Tensor run(torch::jit::Module &module, const at::Tensor &inputs, int64_t outputs_per_input) {
+    // The profiling executor specialises for each new batch size and, on big models, spends minutes on it when
+    // gradients are wanted; freezing and optimize_for_inference have done what pays.
+    torch::jit::GraphOptimizerEnabledGuard plain(false);
+    c10::IValue result = module.forward({inputs});
+    if (result.isTuple() && !result.toTupleRef().elements().empty()) {
+        c10::IValue first = result.toTupleRef().elements()[0];
+        result = first;
+    }
+    if (!result.isTensor()) {
+        throw Failure{
+            GANTRY_TORCH_OUTPUT_SHAPE, "the model's output is a " + result.tagKind() + ", not a tensor"};
+    }
+    at::Tensor output = result.toTensor();
+    const int64_t count = inputs.size(0);
+    const bool flat = outputs_per_input == 1 && output.dim() == 1 && output.size(0) == count;
+    const bool rows = output.dim() == 2 && output.size(0) == count && output.size(1) == outputs_per_input;
+    if (!flat && !rows) {
+        std::string shape;
+        for (int64_t dimension : output.sizes()) shape += (shape.empty() ? "" : " x ") + std::to_string(dimension);
+        throw Failure{
+            GANTRY_TORCH_OUTPUT_SHAPE,
+            "the model's output for " + std::to_string(count) + " inputs has the shape " +
+                (shape.empty() ? "of a single number" : shape) + ", expected " + std::to_string(count) + " x " +
+                std::to_string(outputs_per_input)};
+    }
+    return output.to(at::kFloat).reshape({count, outputs_per_input});
+}
+
+namespace {
+
+void copy_out(const at::Tensor &output, float *values) {
+    const at::Tensor dense = output.contiguous();
+    const float *source = dense.data_ptr<float>();
+    for (int64_t index = 0; index < dense.numel(); ++index) {
+        if (!std::isfinite(source[index])) {
+            throw Failure{
+                GANTRY_TORCH_NOT_FINITE, "output " + std::to_string(index % dense.size(1)) + " of input " +
+                                             std::to_string(index / dense.size(1)) + " is not a finite number"};
+        }
+    }
+    std::memcpy(values, source, sizeof(float) * static_cast<size_t>(dense.numel()));
+}
+
+torch::jit::Module optimised(const torch::jit::Module &module) {
+    torch::jit::Module copy = module.clone();
+    copy.eval();
+    for (at::Tensor parameter : copy.parameters()) parameter.requires_grad_(false);
+    return torch::jit::optimize_for_inference(copy);
+}
+
+}  // namespace
+
+}  // namespace gantry
+
+using gantry::ErrorText;
+using gantry::Failure;
+using gantry::guarded;
+
+void gantry_torch_set_threads(int32_t threads) {
+    (void)guarded({nullptr, 0}, [&] { at::set_num_threads(threads < 1 ? 1 : threads); });
+}
+
+int32_t gantry_torch_model_load(const char *path, gantry_torch_model **model, char *error, size_t error_capacity) {
+    return guarded({error, error_capacity}, [&] {
+        auto loaded = std::make_unique<gantry_torch_model>();
+        loaded->module = torch::jit::load(path, at::kCPU);
+        // Evaluation mode also while training: running statistics are buffers, which do not travel with a delta.
+        loaded->module.eval();
+        if (!loaded->module.find_method("forward")) {
+            throw Failure{GANTRY_TORCH_FAILED, "the module has no method “forward”"};
+        }
+        for (const auto &parameter : loaded->module.named_parameters(true)) {
+            loaded->names.push_back(parameter.name);
+            loaded->parameters.push_back(parameter.value);
+            loaded->trains.push_back(parameter.value.requires_grad());
+        }
+        *model = loaded.release();
+    });
+}
+
+void gantry_torch_model_free(gantry_torch_model *model) {
+    (void)guarded({nullptr, 0}, [&] { delete model; });
+}
+
+size_t gantry_torch_parameter_count(const gantry_torch_model *model) { return model->names.size(); }
+
+int32_t gantry_torch_parameter(
+    const gantry_torch_model *model, size_t index, const char **name, size_t *rank, int64_t *shape, size_t capacity,
+    int32_t *trains, char *error, size_t error_capacity) {
+    return guarded({error, error_capacity}, [&] {
+        if (index >= model->names.size()) throw Failure{GANTRY_TORCH_ARGUMENT, "no such parameter"};
+        const at::Tensor &tensor = model->parameters[index];
+        *name = model->names[index].c_str();
+        *rank = static_cast<size_t>(tensor.dim());
+        for (size_t axis = 0; axis < std::min(*rank, capacity); ++axis) shape[axis] = tensor.size(static_cast<int64_t>(axis));
+        *trains = model->trains[index] ? 1 : 0;
+    });
+}
+
+int32_t gantry_torch_parameter_read(
+    const gantry_torch_model *model, size_t index, float *values, size_t count, char *error, size_t error_capacity) {
+    return guarded({error, error_capacity}, [&] {
+        if (index >= model->names.size()) throw Failure{GANTRY_TORCH_ARGUMENT, "no such parameter"};
+        const at::Tensor dense = model->parameters[index].detach().to(at::kFloat).contiguous();
+        if (static_cast<size_t>(dense.numel()) != count) throw Failure{GANTRY_TORCH_ARGUMENT, "wrong number of values"};
+        std::memcpy(values, dense.data_ptr<float>(), sizeof(float) * count);
+    });
+}
+
+int32_t gantry_torch_parameter_write(
+    gantry_torch_model *model, size_t index, const float *values, size_t count, char *error, size_t error_capacity) {
+    return guarded({error, error_capacity}, [&] {
+        if (index >= model->names.size()) throw Failure{GANTRY_TORCH_ARGUMENT, "no such parameter"};
+        at::Tensor &tensor = model->parameters[index];
+        if (static_cast<size_t>(tensor.numel()) != count) throw Failure{GANTRY_TORCH_ARGUMENT, "wrong number of values"};
+        torch::NoGradGuard no_gradients;
+        tensor.copy_(torch::from_blob(const_cast<float *>(values), tensor.sizes(), at::TensorOptions().dtype(at::kFloat)));
+        model->scoring.reset();
+    });
+}
+
+int32_t gantry_torch_score(
+    gantry_torch_model *model, const gantry_torch_inputs *inputs, int64_t outputs_per_input, float *outputs, char *error,
+    size_t error_capacity) {
+    return guarded({error, error_capacity}, [&] {
+        if (!model->scoring) model->scoring = gantry::optimised(model->module);
+        c10::InferenceMode inference;
+        gantry::copy_out(gantry::run(*model->scoring, gantry::tensor_of(*inputs), outputs_per_input), outputs);
+    });
+}
+
+int32_t gantry_torch_forward(
+    gantry_torch_model *model, const gantry_torch_inputs *inputs, int64_t outputs_per_input, float *outputs, char *error,
+    size_t error_capacity) {
+    return guarded({error, error_capacity}, [&] {
+        torch::NoGradGuard no_gradients;
+        gantry::copy_out(gantry::run(model->module, gantry::tensor_of(*inputs), outputs_per_input), outputs);
+    });
+}
+
+void gantry_torch_to_half(const float *values, uint16_t *halves, size_t count) {
+    (void)guarded({nullptr, 0}, [&] {
+        if (count == 0) return;
+        const auto length = static_cast<int64_t>(count);
+        const at::Tensor source =
+            torch::from_blob(const_cast<float *>(values), {length}, at::TensorOptions().dtype(at::kFloat));
+        torch::from_blob(halves, {length}, at::TensorOptions().dtype(at::kHalf)).copy_(source);
+    });
+}
