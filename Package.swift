@@ -86,11 +86,12 @@ let package = Package(
         // DCMTK and OpenJPEG behind a plain C interface.
         .target(
             name: "CImaging",
-            cxxSettings: [.unsafeFlags(["-I/usr/include/openjpeg-2.5"])],
+            // Optimised in debug builds too: tests decode and render many frames.
+            cxxSettings: [.unsafeFlags(["-I/usr/include/openjpeg-2.5", "-O3", "-Wall", "-Wextra", "-Werror"])],
             linkerSettings: [
                 .linkedLibrary("dcmjpeg"), .linkedLibrary("dcmjpls"), .linkedLibrary("dcmimage"),
                 .linkedLibrary("dcmimgle"), .linkedLibrary("dcmdata"), .linkedLibrary("oflog"),
-                .linkedLibrary("ofstd"), .linkedLibrary("openjp2"),
+                .linkedLibrary("ofstd"), .linkedLibrary("openjp2"), .linkedLibrary("z"),
             ]),
         // A DICOM instance to what a model sees.
         .target(name: "Imaging", dependencies: ["CImaging", "ModelPackage"], swiftSettings: strict),

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "frame.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace gantry;
+
+namespace {
+
+/// The value of a cell without the bits around it, with its sign.
+template <typename Cell>
+inline int64_t value_of(Cell cell, const Cells &cells, bool is_signed) noexcept {
+    const uint64_t mask = cells.bits >= 64 ? ~uint64_t{0} : (uint64_t{1} << cells.bits) - 1;
+    const uint64_t value = (static_cast<uint64_t>(cell) >> cells.shift) & mask;
+    if (!is_signed) return static_cast<int64_t>(value);
+    const uint64_t sign = uint64_t{1} << (cells.bits - 1);
+    return static_cast<int64_t>((value ^ sign)) - static_cast<int64_t>(sign);
+}
+
+void take_words(const Cells &cells, bool is_signed, gi_frame &frame) {
+    const size_t count = frame.count();
+    if (is_signed) {
+        frame.type = gi_frame::Type::i16;
+        int16_t *const out = frame.room<int16_t>();
+        std::memcpy(out, cells.bytes, count * 2);
+        const int left = 16 - static_cast<int>(cells.shift + cells.bits), right = 16 - static_cast<int>(cells.bits);
+        if (!cells.is_extended && right > 0)
+            for (size_t i = 0; i < count; ++i)
+                out[i] = static_cast<int16_t>(static_cast<int16_t>(static_cast<uint16_t>(out[i]) << left) >> right);
+    } else {
+        frame.type = gi_frame::Type::u16;
+        uint16_t *const out = frame.room<uint16_t>();
+        std::memcpy(out, cells.bytes, count * 2);
+        const auto mask = static_cast<uint16_t>((uint32_t{1} << cells.bits) - 1);
+        if (cells.bits < 16)
+            for (size_t i = 0; i < count; ++i) out[i] = static_cast<uint16_t>(out[i] >> cells.shift) & mask;
+    }
+}
+
+void take_bytes(const Cells &cells, bool is_signed, gi_frame &frame) {
+    const size_t count = frame.count();
+    if (is_signed) {
+        frame.type = gi_frame::Type::i16;
+        int16_t *const out = frame.room<int16_t>();
+        for (size_t i = 0; i < count; ++i)
+            out[i] = cells.is_extended ? static_cast<int8_t>(cells.bytes[i])
+                                       : static_cast<int16_t>(value_of(cells.bytes[i], cells, true));
+    } else {
+        frame.type = gi_frame::Type::u8;
+        uint8_t *const out = frame.room<uint8_t>();
+        std::memcpy(out, cells.bytes, count);
+        if (cells.bits < 8)
+            for (size_t i = 0; i < count; ++i) out[i] = static_cast<uint8_t>(value_of(cells.bytes[i], cells, false));
+    }
+}
+
+template <typename Real>
+void take_real(const Cells &cells, gi_frame &frame) {
+    float *const out = frame.room<float>();
+    frame.type = gi_frame::Type::f32;
+    for (size_t i = 0; i < frame.count(); ++i) {
+        Real value;
+        std::memcpy(&value, cells.bytes + i * sizeof value, sizeof value);
+        // Not-a-number marks what is no measurement; nothing behind this point expects it.
+        out[i] = std::isfinite(value) ? static_cast<float>(value) : 0;
+    }
+}
+
+void take_long_words(const Cells &cells, bool is_signed, gi_frame &frame) {
+    float *const out = frame.room<float>();
+    frame.type = gi_frame::Type::f32;
+    for (size_t i = 0; i < frame.count(); ++i) {
+        uint32_t cell;
+        std::memcpy(&cell, cells.bytes + i * 4, 4);
+        out[i] = cells.is_extended ? static_cast<float>(static_cast<int32_t>(cell))
+                                   : static_cast<float>(value_of(cell, cells, is_signed));
+    }
+}
+
+/// Luminance of colour (ITU-R BT.601), or the first sample where that is it.
+template <typename Cell>
+void take_colour(const Cells &cells, gi_frame &frame, Cell *out) {
+    const size_t count = frame.count();
+    const size_t step = cells.planar ? 1 : cells.samples, plane = cells.planar ? count : 1;
+    const auto at = [&](size_t i, size_t sample) {
+        Cell cell;
+        std::memcpy(&cell, cells.bytes + (i * step + sample * plane) * sizeof cell, sizeof cell);
+        return static_cast<float>(value_of(cell, cells, false));
+    };
+    for (size_t i = 0; i < count; ++i) {
+        const float value = cells.photometric == Photometric::rgb
+                                ? 0.299f * at(i, 0) + 0.587f * at(i, 1) + 0.114f * at(i, 2)
+                                : at(i, 0);
+        out[i] = static_cast<Cell>(value + 0.5f);
+    }
+}
+
+struct Table {
+    std::vector<uint16_t> entries;
+    int64_t first = 0;
+
+    uint16_t operator()(int64_t value) const noexcept {
+        const int64_t last = static_cast<int64_t>(entries.size()) - 1;
+        return entries[static_cast<size_t>(std::clamp<int64_t>(value - first, 0, last))];
+    }
+};
+
+/// A lookup table (PS3.3 C.11.1.1); `bits` of its entries are returned.
+Table read_table(const Element *descriptor, const Element *data, bool is_signed, uint32_t *bits, const char *name) {
+    double count = 0, first = 0, width = 0;
+    if (descriptor == nullptr || data == nullptr || !number(*descriptor, 0, &count) || !number(*descriptor, 1, &first) ||
+        !number(*descriptor, 2, &width) || data->undefined_length)
+        throw Failure(GI_DECODE_FAILED, "the %s lookup table is missing or has no descriptor", name);
+    size_t entries = count <= 0 ? static_cast<size_t>(count + 65536) : static_cast<size_t>(count);
+    if (entries > 65536) entries = 65536;
+    if (is_signed && first > 32767) first -= 65536;
+    Table table;
+    table.first = static_cast<int64_t>(first);
+    *bits = width > 8 ? 16 : 8;
+    table.entries.resize(entries);
+    // Tables of eight bits come as bytes or as words.
+    const bool is_packed = data->length < entries * 2;
+    if (data->length < entries)
+        throw Failure(GI_DECODE_FAILED, "the %s lookup table has %zu bytes for %zu entries", name, data->length, entries);
+    for (size_t i = 0; i < entries; ++i)
+        table.entries[i] = is_packed ? data->value[i] : read16(data->value + i * 2, data->encoding.big_endian);
+    return table;
+}
+
+int64_t stored_value(const gi_frame &frame, size_t i) noexcept {
+    switch (frame.type) {
+        case gi_frame::Type::u8: return frame.samples<uint8_t>()[i];
+        case gi_frame::Type::u16: return frame.samples<uint16_t>()[i];
+        case gi_frame::Type::i16: return frame.samples<int16_t>()[i];
+        default: return static_cast<int64_t>(frame.samples<float>()[i]);
+    }
+}
+
+void apply_palette(const gi_instance &instance, bool is_signed, gi_frame &frame) {
+    if (instance.find(0x00281201) == nullptr && instance.find(0x00281221) != nullptr)
+        throw Failure(GI_UNSUPPORTED_PHOTOMETRIC, "segmented palettes (0028,1221) are not read");
+    uint32_t bits = 8;
+    Table tables[3];
+    for (uint32_t i = 0; i < 3; ++i)
+        tables[i] = read_table(
+            instance.find(0x00281101 + i), instance.find(0x00281201 + i), is_signed, &bits, "palette colour");
+    std::vector<uint16_t> out(frame.count());
+    for (size_t i = 0; i < out.size(); ++i) {
+        const int64_t value = stored_value(frame, i);
+        out[i] = static_cast<uint16_t>(
+            0.299f * tables[0](value) + 0.587f * tables[1](value) + 0.114f * tables[2](value) + 0.5f);
+    }
+    std::memcpy(frame.room<uint16_t>(), out.data(), out.size() * 2);
+    frame.type = gi_frame::Type::u16;
+}
+
+/// Through the modality LUT, where the instance has one instead of a slope (PS3.3 C.11.1).
+bool apply_modality_table(const gi_instance &instance, bool is_signed, gi_frame &frame) {
+    const Element *const sequence = instance.find(0x00283000);
+    if (sequence == nullptr || instance.find(0x00281053) != nullptr) return false;
+    const auto items = DataSet::items(*sequence, 1);
+    if (items.empty()) return false;
+    const DataSet item = DataSet::open(*sequence, items[0]);
+    uint32_t bits = 16;
+    const Table table = read_table(item.find(0x00283002), item.find(0x00283006), is_signed, &bits, "modality");
+    std::vector<float> out(frame.count());
+    for (size_t i = 0; i < out.size(); ++i) out[i] = table(stored_value(frame, i));
+    std::memcpy(frame.room<float>(), out.data(), out.size() * sizeof(float));
+    frame.type = gi_frame::Type::f32;
+    return true;
+}
+
+void read_rescale(const gi_instance &instance, uint32_t index, gi_frame &frame) {
+    constexpr uint32_t macro = 0x00289145;
+    frame.slope = 1;
+    frame.intercept = 0;
+    const bool has_slope = instance.frame_number(index, macro, 0x00281053, 0, &frame.slope);
+    const bool has_intercept = instance.frame_number(index, macro, 0x00281052, 0, &frame.intercept);
+    // Old objects without the module have neither; a slope that cannot be read must not pass as 1.
+    if (!has_slope && !instance.frame_text(index, macro, 0x00281053).empty())
+        throw Failure(GI_BAD_RESCALE, "RescaleSlope (0028,1053) is not a number");
+    if (!has_intercept && !instance.frame_text(index, macro, 0x00281052).empty())
+        throw Failure(GI_BAD_RESCALE, "RescaleIntercept (0028,1052) is not a number");
+    if (frame.slope == 0 || std::fabs(frame.slope) > 1e9 || std::fabs(frame.intercept) > 1e12)
+        throw Failure(GI_BAD_RESCALE, "RescaleSlope %g, RescaleIntercept %g", frame.slope, frame.intercept);
+}
+
+void read_window(const gi_instance &instance, uint32_t index, gi_frame &frame) {
+    constexpr uint32_t macro = 0x00289132;
+    frame.has_window = instance.frame_number(index, macro, 0x00281050, 0, &frame.window_center) &&
+                       instance.frame_number(index, macro, 0x00281051, 0, &frame.window_width) &&
+                       frame.window_width > 0;
+    const std::string function = instance.frame_text(index, macro, 0x00281056);
+    frame.window_function = function == "SIGMOID"        ? gi_frame::WindowFunction::sigmoid
+                            : function == "LINEAR_EXACT" ? gi_frame::WindowFunction::linear_exact
+                                                         : gi_frame::WindowFunction::linear;
+}
+
+void read_place(const gi_instance &instance, uint32_t index, gi_frame &frame) {
+    frame.spacing[0] = frame.spacing[1] = 0;
+    const std::pair<uint32_t, uint32_t> sources[] = {{0x00289110, 0x00280030}, {0, 0x00181164}, {0, 0x00182010}};
+    for (const auto &[macro, tag] : sources) {
+        double row = 0, column = 0;
+        if (!instance.frame_number(index, macro, tag, 0, &row) || !instance.frame_number(index, macro, tag, 1, &column))
+            continue;
+        if (row <= 0 || column <= 0) continue;
+        frame.spacing[0] = row;
+        frame.spacing[1] = column;
+        break;
+    }
+    frame.has_orientation = true;
+    for (uint32_t i = 0; i < 6; ++i)
+        frame.has_orientation =
+            frame.has_orientation && instance.frame_number(index, 0x00209116, 0x00200037, i, &frame.orientation[i]);
+}
+
+void read_padding(const gi_instance &instance, const Image &image, gi_frame &frame) {
+    frame.has_padding = false;
+    const Element *const element = instance.find(0x00280120);
+    double low = 0;
+    if (element == nullptr || image.samples != 1 || image.is_float || frame.type == gi_frame::Type::f32 ||
+        !number(*element, 0, &low))
+        return;
+    const Element *const limit = instance.find(0x00280121);
+    double high = low;
+    if (limit != nullptr && !number(*limit, 0, &high)) high = low;
+    // The element's VR may disagree with PixelRepresentation; its bits do not.
+    const auto as_stored = [&](double value) {
+        if (image.is_signed && value > 32767) return value - 65536;
+        if (!image.is_signed && value < 0) return value + 65536;
+        return value;
+    };
+    frame.padding_low = std::min(as_stored(low), as_stored(high));
+    frame.padding_high = std::max(as_stored(low), as_stored(high));
+    frame.has_padding = true;
+}
+
+Cells decode_cells(gi_instance &instance, uint32_t index, std::vector<uint8_t> &scratch) {
+    switch (instance.syntax().coding) {
+        case Coding::native: return unpack_native(instance, index, scratch);
+        case Coding::rle: return decode_rle(instance, index, scratch);
+        case Coding::jpeg:
+        case Coding::jpeg_ls: return decode_with_dcmtk(instance, index, scratch);
+        case Coding::jpeg_2000: return decode_jpeg_2000(instance, index, scratch);
+        case Coding::unsupported: break;
+    }
+    throw Failure(GI_UNSUPPORTED_TRANSFER_SYNTAX, "the transfer syntax is not read");
+}
+
+void decode(gi_instance &instance, uint32_t index, gi_frame &frame) {
+    const Image &image = instance.image();
+    if (index >= image.frames)
+        throw Failure(GI_NO_SUCH_FRAME, "frame %u of an instance with %u frames", index, image.frames);
+    frame.rows = image.rows;
+    frame.columns = image.columns;
+    const Cells cells = decode_cells(instance, index, frame.scratch);
+    const bool is_color = cells.samples > 1;
+    if (image.is_float) {
+        if (cells.width == 4)
+            take_real<float>(cells, frame);
+        else
+            take_real<double>(cells, frame);
+    } else if (is_color && cells.width == 1) {
+        frame.type = gi_frame::Type::u8;
+        take_colour(cells, frame, frame.room<uint8_t>());
+    } else if (is_color && cells.width == 2) {
+        frame.type = gi_frame::Type::u16;
+        take_colour(cells, frame, frame.room<uint16_t>());
+    } else if (is_color) {
+        throw Failure(GI_UNSUPPORTED_PHOTOMETRIC, "colour with BitsAllocated (0028,0100) %u is not read", image.allocated);
+    } else if (cells.width == 1) {
+        take_bytes(cells, image.is_signed, frame);
+    } else if (cells.width == 2) {
+        take_words(cells, image.is_signed, frame);
+    } else {
+        take_long_words(cells, image.is_signed, frame);
+    }
+    frame.is_monochrome1 = image.photometric == Photometric::monochrome1;
+    read_rescale(instance, index, frame);
+    if (image.photometric == Photometric::palette) {
+        apply_palette(instance, image.is_signed, frame);
+    } else if (!is_color && apply_modality_table(instance, image.is_signed, frame)) {
+        frame.slope = 1;
+        frame.intercept = 0;
+    }
+    read_window(instance, index, frame);
+    read_place(instance, index, frame);
+    read_padding(instance, image, frame);
+}
+
+template <typename T>
+void write_values(const gi_frame &frame, float *out) {
+    const T *const samples = frame.samples<T>();
+    const auto slope = static_cast<float>(frame.slope), intercept = static_cast<float>(frame.intercept);
+    for (size_t i = 0; i < frame.count(); ++i) out[i] = static_cast<float>(samples[i]) * slope + intercept;
+}
+
+}  // namespace
+
+extern "C" {
+
+gi_frame *gi_frame_new(void) {
+    try {
+        return new gi_frame;
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+void gi_frame_free(gi_frame *frame) { delete frame; }
+
+int32_t gi_decode(gi_instance *instance, uint32_t index, gi_frame *frame, gi_error *error) {
+    return guarded(error, [&] {
+        if (instance == nullptr || frame == nullptr) throw Failure(GI_INVALID_ARGUMENT, "a null handle");
+        frame->type = gi_frame::Type::none;
+        frame->rows = frame->columns = 0;
+        try {
+            decode(*instance, index, *frame);
+        } catch (...) {
+            frame->type = gi_frame::Type::none;
+            frame->rows = frame->columns = 0;
+            throw;
+        }
+    });
+}
+
+int32_t gi_frame_describe(const gi_frame *frame, gi_frame_info *out) {
+    if (frame == nullptr || out == nullptr || frame->type == gi_frame::Type::none) return GI_INVALID_ARGUMENT;
+    *out = {frame->rows, frame->columns, frame->slope, frame->intercept, frame->is_monochrome1, frame->has_window,
+            frame->window_center, frame->window_width, {frame->spacing[0], frame->spacing[1]}, frame->has_orientation,
+            {}};
+    std::copy(std::begin(frame->orientation), std::end(frame->orientation), std::begin(out->orientation));
+    return GI_OK;
+}
+
+int32_t gi_frame_values(const gi_frame *frame, float *out, size_t count, gi_error *error) {
+    return guarded(error, [&] {
+        if (frame == nullptr || out == nullptr || frame->type == gi_frame::Type::none || count < frame->count())
+            throw Failure(GI_INVALID_ARGUMENT, "an empty frame or too little room");
+        switch (frame->type) {
+            case gi_frame::Type::u8: write_values<uint8_t>(*frame, out); break;
+            case gi_frame::Type::u16: write_values<uint16_t>(*frame, out); break;
+            case gi_frame::Type::i16: write_values<int16_t>(*frame, out); break;
+            default: write_values<float>(*frame, out); break;
+        }
+    });
+}
+
+}  // extern "C"
