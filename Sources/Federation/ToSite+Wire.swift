@@ -83,7 +83,7 @@ extension HubState {
             try message.check(model.name.isWireName && !model.name.contains("/"), "models.name")
             try message.check((0...FederationLimits.fileBytes).contains(model.parametersBytes), "models.parametersBytes")
             for file in model.files {
-                try message.check(file.path.isPackagePath, "models.files.path")
+                try message.check(ModelPackage.isSafe(path: file.path), "models.files.path")
                 try message.check((0...FederationLimits.fileBytes).contains(file.bytes), "models.files.bytes")
             }
             guard let round = model.round else { continue }
@@ -91,15 +91,5 @@ extension HubState {
             try message.check((1...1000).contains(round.epochs), "models.round.epochs")
             try message.check((1...4096).contains(round.batchStudies), "models.round.batchStudies")
         }
-    }
-}
-
-extension String {
-    /// A relative path of plain names with `/` between them.
-    fileprivate var isPackagePath: Bool {
-        guard (1...255).contains(utf8.count), utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x5c && $0 != 0x7f }) else {
-            return false
-        }
-        return split(separator: "/", omittingEmptySubsequences: false).allSatisfy { !["", ".", ".."].contains($0) }
     }
 }

@@ -12,10 +12,6 @@ public protocol TensorSource: Sendable {
 
 extension SafetensorsFile: TensorSource {
     public func shape(of name: String) -> [Int]? { entry(name)?.shape }
-
-    public func values(of name: String, in range: Range<Int>) throws -> [Float] {
-        try { () throws(SafetensorsError) in try self.values(of: name, in: range) }()
-    }
 }
 
 /// Values of one tensor, in row-major order.
