@@ -64,6 +64,16 @@ public struct SafetensorsHeader: Sendable, Equatable {
     /// bytes.
     public var encoded: Data { Self.encode(entries) }
 
+    /// Prefix and JSON padded with spaces to `byteCount` bytes, for a file whose header is written again as it grows; nil
+    /// when they need more.
+    public func encoded(paddedTo byteCount: Int) -> Data? {
+        let data = encoded
+        guard byteCount >= data.count else { return nil }
+        let padding = byteCount - data.count
+        return withUnsafeBytes(of: UInt64(byteCount - 8).littleEndian) { Data($0) } + data.dropFirst(8)
+            + Data(repeating: 0x20, count: padding)
+    }
+
     private static func encode(_ entries: [Entry]) -> Data {
         var json = "{"
         for (index, entry) in entries.enumerated() {
