@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+import CZeroMQ
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -29,6 +31,11 @@ public final class Thread: @unchecked Sendable {
         }
         self.handle = handle
     }
+
+    /// Names the calling thread for ps and debuggers.
+    ///
+    /// - Parameter name: at most 15 bytes; a longer name is not set (pthread_setname_np(3)).
+    public static func nameCurrent(_ name: String) { gantry_name_thread(name) }
 
     /// Waits for the body to return. Call once, from another thread.
     public func join() {

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import SQLite
+import Wire
+import ZeroMQ
+
+/// Does on one thread everything that may block in the host: reads instances back, finds studies' ids, shows flags,
+/// reads the host's log. Nothing before the host is ready.
+final class Archivist {
+    private static let retryMilliseconds: Int64 = 5_000
+    private static let reconcileMilliseconds: Int64 = 60_000
+    private static let forgetMilliseconds: Int64 = 3_600_000
+    private static let studiesPerTurn = 16
+
+    private let shared: Shared
+    private let log: LogReading
+    private var looksForStudies = false
+    private var looksForFlags = false
+    private var lookAgainAt: Int64 = 0
+    private var reconcileAt: Int64 = 0
+    private var isReconciling = false
+    private var forgetAt: Int64 = 0
+
+    init(_ shared: Shared) {
+        self.shared = shared
+        log = LogReading(shared)
+    }
+
+    func run() {
+        var hasWork = false
+        while !shared.isStopping {
+            do {
+                try waitForInput(on: [], or: shared.archivistWakeup, timeoutMilliseconds: hasWork ? 0 : 500)
+            } catch {
+                shared.pause(milliseconds: 100)
+            }
+            guard shared.isHostReady, !shared.isStopping else { continue }
+            for letter in shared.archivist.take() { answer(letter) }
+            hasWork = turn()
+        }
+    }
+
+    private func answer(_ letter: ArchivistLetter) {
+        if shared.isStopping { return }
+        switch letter {
+        case .read(let sequence, let instance):
+            shared.courier.deliver(.read(sequence: sequence, shared.host.read(instance)))
+        case .fetch(let link, let request, let instance):
+            shared.courier.deliver(.fetched(link: link, request: request, instance, shared.host.read(instance)))
+        }
+    }
+
+    /// One small piece of each kind of work, so that a long one does not hold up reading back.
+    ///
+    /// - Returns: whether there is more to do now.
+    private func turn() -> Bool {
+        let now = Clock.steadyMilliseconds()
+        if shared.takeErrand(.look) || (lookAgainAt > 0 && now >= lookAgainAt) {
+            lookAgainAt = 0
+            looksForStudies = true
+            looksForFlags = true
+        }
+        if shared.handOver.takeMissed() || shared.takeErrand(.reconcile) || now >= reconcileAt { isReconciling = true }
+        do {
+            if looksForStudies { try resolveStudies() }
+            if looksForFlags { try showFlag() }
+        } catch {
+            lookAgain()
+        }
+        if isReconciling { reconcile(now) }
+        if now >= forgetAt { forget(now) }
+        return looksForStudies || looksForFlags || isReconciling
+    }
+
+    private func lookAgain() {
+        looksForStudies = false
+        looksForFlags = false
+        lookAgainAt = Clock.steadyMilliseconds() &+ Archivist.retryMilliseconds
+    }
+
+    private func resolveStudies() throws(SQLiteError) {
+        let studies = try shared.store.studiesToResolve(limit: Archivist.studiesPerTurn)
+        looksForStudies = studies.count == Archivist.studiesPerTurn
+        for (id, instance) in studies {
+            let found = GatewayInstanceID(instance).map { shared.host.study(of: $0) } ?? ""
+            guard let found else { return lookAgain() }
+            try shared.store.setGatewayStudy(found, of: id)
+        }
+    }
+
+    private func showFlag() throws(SQLiteError) {
+        guard let flag = try shared.store.flagToShow() else {
+            looksForFlags = false
+            return
+        }
+        if shared.host.show(flag) { try shared.store.markShown(flag) } else { lookAgain() }
+    }
+
+    private func reconcile(_ now: Int64) {
+        switch log.readPage() {
+        case .more: break
+        case .end:
+            isReconciling = false
+            reconcileAt = now &+ Archivist.reconcileMilliseconds
+        case .failed:
+            isReconciling = false
+            reconcileAt = now &+ Archivist.retryMilliseconds
+        }
+    }
+
+    private func forget(_ now: Int64) {
+        forgetAt = now &+ Archivist.forgetMilliseconds
+        let days = shared.settings.keepDays
+        // The next hour tries again when the database cannot be used now.
+        try? shared.store.forget(olderThan: Clock.nowMilliseconds() &- days &* 86_400_000)
+    }
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Wire
+import ZeroMQ
+
+/// An instance in memory that waits for credit. Its bytes are reserved in the window.
+struct Outgoing {
+    var row: OutboxRow
+    var payload: Payload?
+    /// Made at the first attempt to send, kept for the next one.
+    var frame: Frame?
+    var reservedBytes: Int
+
+    init(row: OutboxRow, payload: Payload, reservedBytes: Int) {
+        self.row = row
+        self.payload = payload
+        self.reservedBytes = reservedBytes
+    }
+}
+
+/// An instance that the archivist is reading back.
+struct Reading {
+    var row: OutboxRow
+    var reservedBytes: Int
+}
+
+/// An instance that a worker has not acknowledged yet.
+struct InFlight {
+    var sentBytes: Int
+    var reservedBytes: Int
+}
+
+/// What a worker asks for again.
+struct FetchRequest {
+    var link: Int
+    var request: Int64
+    var instance: GatewayInstanceID
+}
+
+/// What was read for it.
+struct FetchAnswer {
+    var link: Int
+    var request: Int64
+    var instance: GatewayInstanceID
+    var result: Host.ReadResult
+}
+
+/// From the outbox to the worker, within the window and the worker's credit.
+extension Courier {
+    private static let mostInFlight = 4_096
+    private static let mostReading = 8
+    private static let rowsPerLook = 64
+    private static let retryMilliseconds: Int64 = 5_000
+    private static let reviewRepeatMilliseconds: Int64 = 5_000
+    private static let reviewsPerTurn = 64
+    /// Reserved for an instance whose size is not known until it is read.
+    private static let guessedBytes = 1_048_576
+
+    func send() throws(ZeroMQError) {
+        try sendFetchAnswers()
+        try sendReviews()
+        guard let active, links.indices.contains(active) else {
+            shared.window.openToHook(bytes: 0)
+            return
+        }
+        let link = links[active]
+        let limit = min(shared.settings.windowBytes, Int(link.creditBytes))
+        guard limit > 0, link.session != nil else {
+            shared.window.openToHook(bytes: 0)
+            return
+        }
+        try sendInstances(over: link, limit: limit)
+        let isBehind = readBack(limit: limit)
+        // Bytes that cannot be committed would only be dropped again.
+        let isUsable = shared.store.health.failure == nil
+        shared.window.openToHook(bytes: isBehind || !isUsable ? 0 : limit)
+    }
+
+    private func sendInstances(over link: WorkerLink, limit: Int) throws(ZeroMQError) {
+        while inFlight.count < Courier.mostInFlight, var next = outgoing.first() {
+            let bytes = next.payload?.count ?? next.frame?.count ?? 0
+            // One that is larger than the window or the credit travels alone.
+            if !inFlight.isEmpty, inFlightBytes &+ bytes > limit { return }
+            let frame = next.frame ?? next.payload?.makeFrame() ?? Frame()
+            let message = ToWorker.instance(
+                sequence: next.row.sequence, instance: next.row.instance,
+                receivedAtMilliseconds: next.row.receivedAtMilliseconds, callingAETitle: next.row.callingAETitle)
+            _ = outgoing.popFirst()
+            if try !link.send(message, payload: frame) {
+                next.payload = nil
+                next.frame = frame
+                outgoing.prepend(next)
+                return
+            }
+            inFlight[next.row.sequence] = InFlight(sentBytes: bytes, reservedBytes: next.reservedBytes)
+            inFlightBytes &+= bytes
+        }
+    }
+
+    /// Asks the archivist for the bytes of rows whose id alone is known, as far as there is room.
+    ///
+    /// - Returns: whether rows are still waiting.
+    private func readBack(limit: Int) -> Bool {
+        let now = Clock.steadyMilliseconds()
+        while let due = retries.first, due.atSteadyMilliseconds <= now {
+            retries.removeFirst()
+            backlog.append(due.row)
+        }
+        while reading.count < Courier.mostReading {
+            guard let row = nextOfBacklog() else { return !reading.isEmpty }
+            let bytes = row.sizeBytes > 0 ? row.sizeBytes : Courier.guessedBytes
+            if !shared.window.reserve(bytes: bytes, limit: limit) {
+                guard shared.window.reservedBytes <= 0 else {
+                    backlog.prepend(row)
+                    return true
+                }
+                shared.window.reserveAnyway(bytes: bytes)
+            }
+            reading[row.sequence] = Reading(row: row, reservedBytes: bytes)
+            if !shared.archivist.post(.read(sequence: row.sequence, row.instance)) {
+                reading[row.sequence] = nil
+                shared.window.release(bytes: bytes)
+                backlog.prepend(row)
+                return true
+            }
+        }
+        return true
+    }
+
+    private func nextOfBacklog() -> OutboxRow? {
+        if backlog.isEmpty, backlogMayHaveMore {
+            // Without the database nothing can be sent; the next turn tries again.
+            guard let rows = try? shared.store.outbox(after: backlogCursor, limit: Courier.rowsPerLook) else { return nil }
+            backlogMayHaveMore = rows.count == Courier.rowsPerLook
+            for row in rows {
+                backlogCursor = row.sequence
+                if claimed.insert(row.sequence).inserted { backlog.append(row) }
+            }
+        }
+        return backlog.popFirst()
+    }
+
+    /// The archivist's answer for a row.
+    func takeRead(_ sequence: Int64, _ result: Host.ReadResult) {
+        guard let read = reading.removeValue(forKey: sequence) else { return }
+        switch result {
+        case .bytes(let payload):
+            // The size was a guess when the row came from the host's log.
+            shared.window.release(bytes: read.reservedBytes)
+            shared.window.reserveAnyway(bytes: payload.count)
+            outgoing.append(Outgoing(row: read.row, payload: payload, reservedBytes: payload.count))
+        case .gone:
+            shared.window.release(bytes: read.reservedBytes)
+            shared.live.update { $0.instancesGone &+= 1 }
+            settlements.append(
+                Settlement(
+                    sequence: sequence, outcome: ToGateway.Outcome.setAside.rawValue, studyInstanceUID: "",
+                    reason: "gone: the gateway no longer has this instance"))
+        case .failed:
+            shared.window.release(bytes: read.reservedBytes)
+            shared.live.update { $0.readFailures &+= 1 }
+            retries.append((read.row, Clock.steadyMilliseconds() &+ Courier.retryMilliseconds))
+        }
+    }
+
+    /// A row was settled and committed: it is not ours any more.
+    func land(_ sequence: Int64) {
+        claimed.remove(sequence)
+        guard let landed = inFlight.removeValue(forKey: sequence) else { return }
+        inFlightBytes &-= landed.sentBytes
+        shared.window.release(bytes: landed.reservedBytes)
+    }
+
+    /// Everything that is not settled is looked up again in the outbox when there is a worker for it.
+    func takeBackEverything() {
+        for flying in inFlight.values { shared.window.release(bytes: flying.reservedBytes) }
+        inFlight.removeAll()
+        inFlightBytes = 0
+        while let waiting = outgoing.popFirst() { shared.window.release(bytes: waiting.reservedBytes) }
+        for read in reading.values { shared.window.release(bytes: read.reservedBytes) }
+        reading.removeAll()
+        retries.removeAll()
+        backlog = Queue()
+        claimed.removeAll()
+        shared.window.openToHook(bytes: 0)
+        backlogCursor = 0
+        backlogMayHaveMore = true
+    }
+
+    private func sendFetchAnswers() throws(ZeroMQError) {
+        if !fetching, let next = fetches.popFirst() {
+            fetching = shared.archivist.post(.fetch(link: next.link, request: next.request, next.instance))
+            if !fetching { fetches.prepend(next) }
+        }
+        while let answer = answers.popFirst() {
+            guard links.indices.contains(answer.link) else { continue }
+            let link = links[answer.link]
+            switch answer.result {
+            case .bytes(let payload):
+                let found = ToWorker.fetched(request: answer.request, instance: answer.instance, found: true)
+                _ = try link.send(found, payload: payload.makeFrame())
+            case .gone:
+                _ = try link.send(.fetched(request: answer.request, instance: answer.instance, found: false))
+            case .failed:
+                _ = try link.send(
+                    .error(name: "fetch-failed", text: "Instance \(answer.instance.text) cannot be read now; ask again."))
+            }
+        }
+    }
+
+    private func sendReviews() throws(ZeroMQError) {
+        let now = Clock.steadyMilliseconds()
+        guard now >= reviewsAtSteadyMilliseconds, let active, links.indices.contains(active) else { return }
+        let link = links[active]
+        guard link.session != nil else { return }
+        reviewsAtSteadyMilliseconds = now &+ Courier.reviewRepeatMilliseconds
+        guard let reviews = try? shared.store.pendingReviews(limit: Courier.reviewsPerTurn) else { return }
+        for review in reviews { _ = try link.send(.review(id: review.id), payload: Frame(review.json)) }
+    }
+}

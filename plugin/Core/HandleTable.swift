@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Synchronization
+
+/// Which handles are open. A handle is looked up, never followed, so that a wrong pointer is an error code and not a
+/// crash; and its 8 bytes are never freed, so that a closed handle cannot become a new gateway's.
+enum HandleTable {
+    enum Entry: Sendable {
+        case open(Gateway)
+        case closed
+    }
+
+    private static let entries = Mutex<[UInt: Entry]>([:])
+
+    static func open(_ gateway: Gateway) -> OpaquePointer {
+        let cell = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
+        unsafe cell.initialize(to: 0x4741_4E54_5259_0001)
+        let handle = OpaquePointer(cell)
+        let key = UInt(bitPattern: handle)
+        entries.withLock { $0[key] = .open(gateway) }
+        return unsafe handle
+    }
+
+    static func find(_ handle: OpaquePointer?) -> Entry? {
+        let key = UInt(bitPattern: handle)
+        return entries.withLock { $0[key] }
+    }
+
+    /// The gateway of an open handle, which is closed from now on.
+    static func close(_ handle: OpaquePointer?) -> Entry? {
+        let key = UInt(bitPattern: handle)
+        return entries.withLock { entries in
+            let entry = entries[key]
+            if entry != nil { entries[key] = .closed }
+            return entry
+        }
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Synchronization
+
+/// What the threads know that is not in the database, for the status.
+final class LiveState: Sendable {
+    struct Worker: Sendable {
+        var endpoint: String
+        var name = ""
+        var version = ""
+        var isConnected = false
+        var isActive = false
+        var creditBytes: Int64 = 0
+        var heardAtMilliseconds: Int64 = 0
+    }
+
+    struct Snapshot: Sendable {
+        var workers: [Worker] = []
+        var inFlightInstances = 0
+        var inFlightBytes = 0
+        var waitingInMemory = 0
+        /// JSON from the worker; empty before the first.
+        var models = ""
+        var messagesNotUnderstood = 0
+        var instancesGone = 0
+        var readFailures = 0
+        var foundInLog = 0
+    }
+
+    private let snapshot = Mutex(Snapshot())
+
+    var current: Snapshot { snapshot.withLock { $0 } }
+
+    func update(_ change: (inout Snapshot) -> Void) { snapshot.withLock { change(&$0) } }
+}

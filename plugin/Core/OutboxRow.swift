@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Wire
+
+/// An instance that waits in the outbox.
+struct OutboxRow: Sendable {
+    var sequence: Int64
+    var instance: GatewayInstanceID
+    /// 0 when it was found in the host's log.
+    var sizeBytes: Int
+    var receivedAtMilliseconds: Int64
+    var callingAETitle: String
+}
+
+/// What the worker, or the gateway for an instance that is gone, says about an outbox row.
+struct Settlement: Sendable {
+    var sequence: Int64
+    var outcome: String
+    /// Empty when it is not known.
+    var studyInstanceUID: String
+    var reason: String
+}

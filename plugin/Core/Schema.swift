@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import SQLite
+
+/// gateway.sqlite. Migrations are never edited after a release; a new one goes to the end.
+enum Schema {
+    /// One entry for each version of the schema, in order.
+    static let migrations: [String] = [
+        """
+        -- Instances that no worker has acknowledged. AUTOINCREMENT: a number is never used twice.
+        CREATE TABLE outbox (
+            sequence INTEGER PRIMARY KEY AUTOINCREMENT, instance TEXT NOT NULL UNIQUE, size_bytes INTEGER NOT NULL,
+            received_at_ms INTEGER NOT NULL, calling_ae_title TEXT NOT NULL) STRICT;
+        -- Acknowledged instances that the host's log has not told us about yet: it must not bring them again.
+        CREATE TABLE seen (instance TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        -- study_instance_uid is null for an instance from which the worker could not read it.
+        CREATE TABLE study (
+            id INTEGER PRIMARY KEY, study_instance_uid TEXT UNIQUE, gateway_study TEXT, instance TEXT NOT NULL,
+            arrived_at_ms INTEGER NOT NULL) STRICT;
+        CREATE INDEX study_by_gateway_study ON study (gateway_study);
+        CREATE INDEX study_unresolved ON study (id) WHERE gateway_study IS NULL;
+        CREATE TABLE outcome (
+            instance TEXT PRIMARY KEY, study INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
+            at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE INDEX outcome_by_study ON outcome (study);
+        CREATE TABLE flag (
+            flag TEXT PRIMARY KEY, study INTEGER NOT NULL, revision INTEGER NOT NULL, shown_revision INTEGER NOT NULL,
+            instance TEXT NOT NULL, state TEXT NOT NULL, urgency TEXT NOT NULL, urgency_rank INTEGER NOT NULL,
+            probability REAL NOT NULL, model_version TEXT NOT NULL, first_flagged_at_ms INTEGER NOT NULL,
+            flagged_at_ms INTEGER NOT NULL, json TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE INDEX flag_by_study ON flag (study);
+        CREATE INDEX flag_by_time ON flag (flagged_at_ms);
+        CREATE INDEX flag_to_show ON flag (flag) WHERE shown_revision < revision;
+        CREATE TABLE review (
+            review TEXT PRIMARY KEY, study INTEGER NOT NULL, at_ms INTEGER NOT NULL, state TEXT NOT NULL,
+            reason TEXT NOT NULL, json TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE INDEX review_by_study ON review (study);
+        CREATE INDEX review_pending ON review (at_ms) WHERE state = 'pending';
+        -- Positions in the host's log: see Store+Log.
+        CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        """
+    ]
+
+    /// Brings the database to the newest version.
+    ///
+    /// - Throws: `SQLiteError`, also when the file was made by a newer Gantry.
+    static func migrate(_ database: Connection) throws(SQLiteError) {
+        let found = try database.first("PRAGMA user_version") { $0.integer(0) } ?? 0
+        guard found <= Int64(migrations.count) else {
+            throw SQLiteError(
+                code: 1,
+                text: "the database has schema \(found), this Gantry knows up to \(migrations.count): install a newer "
+                    + "Gantry, or name another StateDirectory")
+        }
+        for (index, migration) in migrations.enumerated() where Int64(index) >= found {
+            try database.transaction { () throws(SQLiteError) in
+                try database.execute(migration)
+                if index == 0 {
+                    // After a database was set aside, numbers go on above those that the worker has seen.
+                    try database.run(
+                        "INSERT INTO sqlite_sequence (name, seq) VALUES ('outbox', ?)", .integer(Clock.nowMilliseconds()))
+                }
+                try database.execute("PRAGMA user_version = \(index &+ 1)")
+            }
+        }
+    }
+}

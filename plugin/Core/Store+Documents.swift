@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import SQLite
+
+/// The JSON that the host shows; built by SQLite.
+extension Store {
+    /// The members of a flag in a document: what the worker sent, and when it was committed here.
+    private static let flagObject = """
+        json_set(f.json, '$.flagged_at_ms', f.flagged_at_ms, '$.first_flagged_at_ms', f.first_flagged_at_ms)
+        """
+
+    /// Flags of the study `s`, most urgent first.
+    private static let flagsOfStudy = """
+        (SELECT json_group_array(json(flag)) FROM (SELECT \(flagObject) AS flag FROM flag f WHERE f.study = s.id
+            ORDER BY f.urgency_rank DESC, f.probability DESC, f.flagged_at_ms DESC))
+        """
+
+    /// Reviews of the study `s`, oldest first.
+    private static let reviewsOfStudy = """
+        (SELECT json_group_array(json(review)) FROM (SELECT json_set(v.json, '$.state', v.state, '$.reason', v.reason)
+            AS review FROM review v WHERE v.study = s.id ORDER BY v.at_ms, v.review))
+        """
+
+    /// `{"at_ms": …, "studies": […]}`, one row for each flagged study, most urgent first.
+    func worklist(since: Int64, limit: Int) throws(SQLiteError) -> String {
+        try read { database throws(SQLiteError) in
+            let text = try database.first(
+                """
+                SELECT json_object('at_ms', ?1, 'studies', (SELECT json_group_array(json(line)) FROM (
+                    SELECT json_object(
+                        'study', s.study_instance_uid, 'gateway_study', nullif(s.gateway_study, ''),
+                        'urgency', f.urgency, 'state', f.state, 'probability', f.probability,
+                        'revision', f.revision, 'patient', json_extract(f.json, '$.patient'),
+                        'description', json_extract(f.json, '$.description'),
+                        'modality', json_extract(f.json, '$.modality'),
+                        'accession_number', json_extract(f.json, '$.accession_number'),
+                        'study_date', json_extract(f.json, '$.study_date'),
+                        'model', json_extract(f.json, '$.model'), 'findings', json_extract(f.json, '$.findings'),
+                        'instances', json_extract(f.json, '$.instances'), 'arrived_at_ms', s.arrived_at_ms,
+                        'first_flagged_at_ms', f.first_flagged_at_ms, 'flagged_at_ms', f.flagged_at_ms,
+                        'flags', \(Store.flagsOfStudy), 'reviews', \(Store.reviewsOfStudy)) AS line
+                    FROM (SELECT *, row_number() OVER (PARTITION BY study
+                        ORDER BY urgency_rank DESC, probability DESC, flagged_at_ms DESC) AS place
+                        FROM flag WHERE flagged_at_ms >= ?2) f
+                    JOIN study s ON s.id = f.study WHERE f.place = 1
+                    ORDER BY f.urgency_rank DESC, f.probability DESC, s.arrived_at_ms LIMIT ?3)))
+                """, .integer(Clock.nowMilliseconds()), .integer(since), Value(limit)
+            ) { $0.text(0) }
+            return (text ?? nil) ?? "{\"studies\":[]}"
+        }
+    }
+
+    /// Everything known of one study; nil when nothing is.
+    ///
+    /// - Parameter name: the host's id of the study or the StudyInstanceUID.
+    func study(_ name: String) throws(SQLiteError) -> String? {
+        try read { database throws(SQLiteError) in
+            // Instances whose StudyInstanceUID could not be read have study rows of their own, known by the host's id.
+            let text = try database.first(
+                """
+                WITH whole AS (SELECT * FROM study WHERE study_instance_uid = ?1 OR gateway_study = ?1
+                        OR gateway_study IN (SELECT gateway_study FROM study WHERE study_instance_uid = ?1
+                            AND gateway_study <> '')),
+                    s AS (SELECT * FROM whole ORDER BY study_instance_uid IS NULL, id LIMIT 1),
+                    o AS (SELECT * FROM outcome WHERE study IN (SELECT id FROM whole))
+                SELECT json_object(
+                    'study', s.study_instance_uid, 'gateway_study', nullif(s.gateway_study, ''),
+                    'arrived_at_ms', s.arrived_at_ms,
+                    'urgency', (SELECT urgency FROM flag WHERE study = s.id
+                        ORDER BY urgency_rank DESC, probability DESC LIMIT 1),
+                    'counts', json_object(
+                        'scored', (SELECT count(*) FROM o WHERE outcome = 'scored'),
+                        'ignored', (SELECT count(*) FROM o WHERE outcome = 'ignored'),
+                        'set_aside', (SELECT count(*) FROM o WHERE outcome = 'set-aside')),
+                    'flags', \(Store.flagsOfStudy), 'reviews', \(Store.reviewsOfStudy),
+                    'set_aside', (SELECT json_group_array(json_object(
+                        'gateway_instance', instance, 'reason', reason, 'at_ms', at_ms))
+                        FROM (SELECT * FROM o WHERE outcome = 'set-aside' ORDER BY at_ms, instance LIMIT 10000)),
+                    'ignored', (SELECT json_group_array(json_object(
+                        'gateway_instance', instance, 'reason', reason, 'at_ms', at_ms))
+                        FROM (SELECT * FROM o WHERE outcome = 'ignored' ORDER BY at_ms, instance LIMIT 10000)))
+                FROM s
+                """, .text(name)
+            ) { $0.text(0) }
+            return text ?? nil
+        }
+    }
+
+    /// The database's part of the status.
+    func figures() throws(SQLiteError) -> String {
+        try read { database throws(SQLiteError) in
+            let text = try database.first(
+                """
+                SELECT json_object(
+                    'outbox', json_object('waiting', (SELECT count(*) FROM outbox),
+                        'bytes', (SELECT ifnull(sum(size_bytes), 0) FROM outbox),
+                        'oldest_received_at_ms', (SELECT received_at_ms FROM outbox ORDER BY sequence LIMIT 1)),
+                    'outcomes', (SELECT json_group_object(outcome, n)
+                        FROM (SELECT outcome, count(*) AS n FROM outcome GROUP BY outcome)),
+                    'flags', (SELECT json_group_object(urgency, n)
+                        FROM (SELECT urgency, count(*) AS n FROM flag GROUP BY urgency)),
+                    'reviews', (SELECT json_group_object(state, n)
+                        FROM (SELECT state, count(*) AS n FROM review GROUP BY state)),
+                    'log', (SELECT json_group_object(name, value) FROM fact))
+                """
+            ) { $0.text(0) }
+            return (text ?? nil) ?? "{}"
+        }
+    }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import SQLite
+
+extension Store {
+    /// A flag message as the worker sent it.
+    struct FlagMessage: Sendable {
+        var flag: String
+        var revision: Int64
+        var studyInstanceUID: String
+        var json: String
+    }
+
+    /// Commits flags and review acknowledgements, surviving a power cut: only then they are acknowledged.
+    ///
+    /// - Returns: for each flag, whether its JSON is that of a flag. One that is not is not committed.
+    func save(
+        flags: [FlagMessage], reviewAnswers: [(review: String, accepted: Bool, reason: String)]
+    ) throws(SQLiteError) -> [Bool] {
+        try write(durable: true) { database throws(SQLiteError) in
+            for answer in reviewAnswers {
+                try database.run(
+                    "UPDATE review SET state = ?, reason = ? WHERE review = ?",
+                    .text(answer.accepted ? "accepted" : "refused"), .text(answer.reason), .text(answer.review))
+            }
+            var readable: [Bool] = []
+            for flag in flags { readable.append(try Store.save(flag, in: database)) }
+            return readable
+        }
+    }
+
+    private static func save(_ message: FlagMessage, in database: Connection) throws(SQLiteError) -> Bool {
+        let read = try database.first(
+            """
+            SELECT json_extract(j, '$.gateway_instance'), json_extract(j, '$.urgency'), json_extract(j, '$.state'),
+                json_extract(j, '$.model.version'), json_extract(j, '$.arrived_at_ms'),
+                (SELECT max(CAST(json_extract(value, '$.probability') AS REAL)
+                    + CASE WHEN json_extract(value, '$.positive') THEN 2 ELSE 0 END) FROM json_each(j, '$.findings'))
+            FROM (SELECT CASE WHEN json_valid(?1) THEN ?1 ELSE '{}' END AS j)
+            WHERE json_type(j, '$.findings') = 'array' AND json_extract(j, '$.urgency')
+                IN ('none', 'routine', 'urgent', 'critical') AND json_extract(j, '$.state') IN ('preliminary', 'final')
+            """, .text(message.json)
+        ) { row in
+            let strength = row.real(5)
+            return (
+                instance: row.text(0) ?? "", urgency: row.text(1) ?? "none", state: row.text(2) ?? "",
+                version: row.text(3) ?? "", arrivedAt: row.integer(4),
+                // Positive findings count before negative ones; what is kept is the probability itself.
+                probability: strength >= 2 ? strength - 2 : strength
+            )
+        }
+        guard let read, !message.studyInstanceUID.isEmpty else { return false }
+        let now = Clock.nowMilliseconds()
+        let study = try study(
+            uid: message.studyInstanceUID, instance: read.instance, arrivedAt: read.arrivedAt > 0 ? read.arrivedAt : now,
+            in: database)
+        try database.run(
+            """
+            INSERT INTO flag (flag, study, revision, shown_revision, instance, state, urgency, urgency_rank, probability,
+                model_version, first_flagged_at_ms, flagged_at_ms, json)
+            VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6,
+                CASE ?6 WHEN 'critical' THEN 3 WHEN 'urgent' THEN 2 WHEN 'routine' THEN 1 ELSE 0 END, ?7, ?8, ?9, ?9, ?10)
+            ON CONFLICT (flag) DO UPDATE SET revision = excluded.revision, instance = excluded.instance,
+                state = excluded.state, urgency = excluded.urgency, urgency_rank = excluded.urgency_rank,
+                probability = excluded.probability, model_version = excluded.model_version,
+                flagged_at_ms = excluded.flagged_at_ms, json = excluded.json
+            WHERE excluded.revision > flag.revision
+            """, .text(message.flag), .integer(study), .integer(message.revision), .text(read.instance),
+            .text(read.state), .text(read.urgency), .real(read.probability), .text(read.version), .integer(now),
+            .text(message.json))
+        return true
+    }
+
+    /// A flag that the host was not told about, whose study in the host is known.
+    func flagToShow() throws(SQLiteError) -> StoredFlag? {
+        try write { database throws(SQLiteError) in
+            try database.first(
+                """
+                SELECT f.flag, f.revision, s.study_instance_uid, f.instance, s.gateway_study, f.urgency, f.json
+                FROM flag f JOIN study s ON s.id = f.study
+                WHERE f.shown_revision < f.revision AND s.gateway_study IS NOT NULL LIMIT 1
+                """
+            ) { row in
+                StoredFlag(
+                    flag: row.text(0) ?? "", revision: row.integer(1), study: row.text(2) ?? "",
+                    instance: row.text(3) ?? "", gatewayStudy: row.text(4) ?? "", urgency: row.text(5) ?? "none",
+                    json: row.text(6) ?? "{}")
+            }
+        }
+    }
+
+    func markShown(_ flag: StoredFlag) throws(SQLiteError) {
+        try write { database throws(SQLiteError) in
+            try database.run(
+                "UPDATE flag SET shown_revision = ? WHERE flag = ?", .integer(flag.revision), .text(flag.flag))
+        }
+    }
+
+    /// Studies whose id in the host is not known yet, with one of their instances.
+    func studiesToResolve(limit: Int) throws(SQLiteError) -> [(id: Int64, instance: String)] {
+        try write { database throws(SQLiteError) in
+            try database.rows(
+                "SELECT id, instance FROM study WHERE gateway_study IS NULL ORDER BY id DESC LIMIT ?", [Value(limit)]
+            ) { (id: $0.integer(0), instance: $0.text(1) ?? "") }
+        }
+    }
+
+    func setGatewayStudy(_ gatewayStudy: String, of id: Int64) throws(SQLiteError) {
+        try write { database throws(SQLiteError) in
+            try database.run("UPDATE study SET gateway_study = ? WHERE id = ?", .text(gatewayStudy), .integer(id))
+        }
+    }
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import SQLite
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// gateway.sqlite: opened when it can be, tried again when it cannot, set aside and begun anew when it is damaged.
+///
+/// Any thread but the hook's.
+final class Store: Sendable {
+    /// How long a database that could not be used is left alone.
+    private static let retryMilliseconds: Int64 = 1_000
+
+    // Unchecked: reached through the lock `writer` alone, which is held for as long as the connection is used.
+    private struct Writer: @unchecked Sendable {
+        var connection: Connection?
+        var failure: String?
+        var retryAtMilliseconds: Int64 = 0
+    }
+
+    // Unchecked: reached through the lock `reader` alone, which is held for as long as the connection is used.
+    private struct Reader: @unchecked Sendable {
+        var connection: Connection?
+        var generation = 0
+    }
+
+    struct Health: Sendable, Equatable {
+        /// Nil when the database can be used.
+        var failure: String?
+        /// Databases that were set aside since start.
+        var setAside: Int
+    }
+
+    private let directory: String
+    private let host: Host
+    private let writer = Mutex(Writer())
+    private let reader = Mutex(Reader())
+    private let setAsideCount = Atomic<Int>(0)
+
+    var path: String { directory + "/gateway.sqlite" }
+
+    init(directory: String, host: Host) {
+        self.directory = directory
+        self.host = host
+    }
+
+    /// Counts databases begun anew: whoever remembers row numbers forgets them when it changes.
+    var generation: Int { setAsideCount.load(ordering: .relaxed) }
+
+    var health: Health { Health(failure: writer.withLock { $0.failure }, setAside: generation) }
+
+    /// Runs `body` in one transaction.
+    ///
+    /// - Parameter durable: survives a power cut when it returns. Without it the last transactions may be undone by
+    ///   one, together: that is enough for what the host's log or the worker would repeat.
+    /// - Throws: `SQLiteError` when the database cannot be used at present; nothing was written then.
+    @discardableResult
+    func write<Result: Sendable>(
+        durable: Bool = false, _ body: (Connection) throws(SQLiteError) -> Result
+    ) throws(SQLiteError) -> Result {
+        try writer.withLock { writer throws(SQLiteError) in
+            let connection = try open(&writer)
+            do throws(SQLiteError) {
+                try connection.execute(durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
+                let result = try connection.transaction { () throws(SQLiteError) in try body(connection) }
+                if writer.failure != nil {
+                    host.warning("The database \(path) can be used again.")
+                    writer.failure = nil
+                }
+                return result
+            } catch {
+                fail(&writer, error)
+                throw error
+            }
+        }
+    }
+
+    /// Reads beside the writer.
+    ///
+    /// - Throws: `SQLiteError` when there is no database at present.
+    func read<Result: Sendable>(_ body: (Connection) throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
+        try reader.withLock { reader throws(SQLiteError) in
+            if reader.generation != generation { reader = Reader(generation: generation) }
+            let connection: Connection
+            if let open = reader.connection {
+                connection = open
+            } else {
+                connection = try Connection(path: path, readOnly: true)
+                reader.connection = connection
+            }
+            do throws(SQLiteError) {
+                return try body(connection)
+            } catch {
+                reader.connection = nil
+                throw error
+            }
+        }
+    }
+
+    func close() {
+        reader.withLock { $0.connection = nil }
+        writer.withLock { $0.connection = nil }
+    }
+
+    // MARK: Opening
+
+    private func open(_ writer: inout Writer) throws(SQLiteError) -> Connection {
+        if let connection = writer.connection { return connection }
+        if let failure = writer.failure, Clock.steadyMilliseconds() < writer.retryAtMilliseconds {
+            throw SQLiteError(code: 14, text: failure)
+        }
+        do throws(SQLiteError) {
+            let connection = try openFile()
+            writer.connection = connection
+            return connection
+        } catch {
+            fail(&writer, error)
+            throw error
+        }
+    }
+
+    private func openFile() throws(SQLiteError) -> Connection {
+        makeDirectory()
+        let connection = try Connection(path: path)
+        // The file names patients' studies.
+        unsafe chmod(path, 0o600)
+        try connection.execute("PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 16777216")
+        try Schema.migrate(connection)
+        return connection
+    }
+
+    private func makeDirectory() {
+        var partial = ""
+        for component in directory.split(separator: "/", omittingEmptySubsequences: true) {
+            partial += (partial.isEmpty && !directory.hasPrefix("/") ? "" : "/") + component
+            unsafe mkdir(partial, 0o700)
+        }
+    }
+
+    private func fail(_ writer: inout Writer, _ error: SQLiteError) {
+        writer.connection = nil
+        writer.retryAtMilliseconds = Clock.steadyMilliseconds() &+ Store.retryMilliseconds
+        if error.isDamage, setAside() {
+            writer.retryAtMilliseconds = 0
+        } else if writer.failure == nil {
+            host.error(
+                "The database \(path) cannot be used: \(error). Instances go on being stored; Gantry tries again and "
+                    + "finds in the gateway's log what it missed.")
+        }
+        writer.failure = error.text
+    }
+
+    /// Renames the damaged files, so that the next attempt begins with a fresh database.
+    private func setAside() -> Bool {
+        let name = "\(path).damaged-\(Clock.nowMilliseconds())"
+        guard unsafe rename(path, name) == 0 else { return false }
+        for suffix in ["-wal", "-shm"] { unsafe rename(path + suffix, name + suffix) }
+        setAsideCount.wrappingAdd(1, ordering: .relaxed)
+        host.error(
+            "The database \(path) is damaged. It was set aside as \(name); a fresh one is filled from the gateway's log.")
+        return true
+    }
+}
