@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 using namespace gantry;
 
@@ -79,8 +80,8 @@ void take_long_words(const Cells &cells, bool is_signed, gi_frame &frame) {
 }
 
 /// Luminance of colour (ITU-R BT.601), or the first sample where that is it.
-template <typename Cell>
-void take_colour(const Cells &cells, gi_frame &frame, Cell *out) {
+template <typename Cell, typename Out>
+void take_colour(const Cells &cells, gi_frame &frame, Out *out) {
     const size_t count = frame.count();
     const size_t step = cells.planar ? 1 : cells.samples, plane = cells.planar ? count : 1;
     const auto at = [&](size_t i, size_t sample) {
@@ -92,7 +93,7 @@ void take_colour(const Cells &cells, gi_frame &frame, Cell *out) {
         const float value = cells.photometric == Photometric::rgb
                                 ? 0.299f * at(i, 0) + 0.587f * at(i, 1) + 0.114f * at(i, 2)
                                 : at(i, 0);
-        out[i] = static_cast<Cell>(value + 0.5f);
+        out[i] = std::is_integral_v<Out> ? static_cast<Out>(value + 0.5f) : static_cast<Out>(value);
     }
 }
 
@@ -263,12 +264,13 @@ void decode(gi_instance &instance, uint32_t index, gi_frame &frame) {
             take_real<double>(cells, frame);
     } else if (is_color && cells.width == 1) {
         frame.type = gi_frame::Type::u8;
-        take_colour(cells, frame, frame.room<uint8_t>());
+        take_colour<uint8_t>(cells, frame, frame.room<uint8_t>());
     } else if (is_color && cells.width == 2) {
         frame.type = gi_frame::Type::u16;
-        take_colour(cells, frame, frame.room<uint16_t>());
+        take_colour<uint16_t>(cells, frame, frame.room<uint16_t>());
     } else if (is_color) {
-        throw Failure(GI_UNSUPPORTED_PHOTOMETRIC, "colour with BitsAllocated (0028,0100) %u is not read", image.allocated);
+        frame.type = gi_frame::Type::f32;
+        take_colour<uint32_t>(cells, frame, frame.room<float>());
     } else if (cells.width == 1) {
         take_bytes(cells, image.is_signed, frame);
     } else if (cells.width == 2) {

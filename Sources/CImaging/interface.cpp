@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
 #include <cstdlib>
 
-#include "instance.hpp"
+#include "frame.hpp"
 
 using namespace gantry;
 
@@ -13,6 +14,7 @@ int32_t gi_open(const void *bytes, size_t count, const gi_limits *limits, gi_ins
     return guarded(error, [&] {
         if (limits == nullptr) throw Failure(GI_INVALID_ARGUMENT, "no limits");
         if (bytes == nullptr || count == 0) throw Failure(GI_NOT_DICOM, "the input is empty");
+        start_dcmtk();
         *out = new gi_instance(static_cast<const uint8_t *>(bytes), count, *limits);
     });
 }

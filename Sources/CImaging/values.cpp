@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <dcmtk/config/osconfig.h>
-#include <dcmtk/dcmdata/dcspchrs.h>
-
-#include <cerrno>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -101,47 +97,6 @@ bool natural(const Element *element, uint32_t *value) noexcept {
     if (read < 0 || read > std::numeric_limits<int32_t>::max() || read != std::floor(read)) return false;
     *value = static_cast<uint32_t>(read);
     return true;
-}
-
-namespace {
-
-std::string from_latin1(const std::string &bytes) {
-    std::string text;
-    for (const char c : bytes) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x80) {
-            text += c;
-        } else {
-            text += static_cast<char>(0xC0 | byte >> 6);
-            text += static_cast<char>(0x80 | (byte & 0x3F));
-        }
-    }
-    return text;
-}
-
-std::string without_controls(const std::string &text) {
-    std::string clean;
-    for (const char c : text)
-        if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) clean += c;
-    return clean;
-}
-
-}  // namespace
-
-std::string utf8(const std::string &bytes, const std::string &character_set, bool is_affected) {
-    bool is_ascii = true;
-    for (const char c : bytes) is_ascii = is_ascii && static_cast<unsigned char>(c) < 0x80 && c != 0x1B;
-    if (is_ascii) return without_controls(bytes);
-    if (is_affected) {
-        DcmSpecificCharacterSet converter;
-        OFString converted;
-        const bool is_utf8 = character_set == "ISO_IR 192";
-        const OFString declared(character_set.data(), character_set.size());
-        if (converter.selectCharacterSet(is_utf8 ? OFString("ISO_IR 192") : declared, "ISO_IR 192").good() &&
-            converter.convertString(bytes.data(), bytes.size(), converted, "\\^=").good())
-            return without_controls(std::string(converted.data(), converted.size()));
-    }
-    return without_controls(from_latin1(bytes));
 }
 
 }  // namespace gantry
