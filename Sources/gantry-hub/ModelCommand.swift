@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import ArgumentParser
+import Foundation
+import HubService
+import HubStore
+import ModelPackage
+
+/// `gantry-hub model`.
+struct ModelCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "model", abstract: "Add and list models; also while the hub runs.",
+        subcommands: [AddCommand.self, ListCommand.self])
+
+    /// `gantry-hub model add`.
+    struct AddCommand: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "add", abstract: "Take a model package in and offer it to all sites.",
+            discussion: """
+                The package needs \(ModelPackage.parametersPath), the parameters that the first round starts from;
+                gantry model new writes it, and gantry model prepare adds it to a package from PyTorch. Check the
+                package with gantry model check before: the hub itself never runs a model.
+                """)
+
+        @OptionGroup var state: StateOption
+
+        @Argument(help: ArgumentHelp("Folder of the model package.", valueName: "package-dir"))
+        var package: String
+
+        func run() throws {
+            let store = try state.open()
+            let package = try ModelPackage(directory: URL(filePath: package, directoryHint: .isDirectory))
+            let isNew = try store.addModel(package, atMilliseconds: wallClock())
+            let size = ByteCountFormatStyle().format(Int64(package.files.reduce(0) { $0 + $1.bytes }))
+            print(
+                """
+                Model \(package.manifest.name) (\(package.manifest.title)) \(isNew ? "was added" : "is here already").
+                Package \(package.hash.short), \(package.files.count) files, \(size)
+                Version \(package.version?.id.short ?? "-")
+                """)
+        }
+    }
+
+    /// `gantry-hub model list`.
+    struct ListCommand: ParsableCommand {
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "Show the models.")
+
+        @OptionGroup var state: StateOption
+
+        func run() throws {
+            let models = try state.open().models()
+            if models.isEmpty {
+                print("There is no model. Run: gantry-hub model add --state \(state.state) PACKAGE_DIR")
+                return
+            }
+            TextTable(
+                ["MODEL", "PACKAGE", "VERSION", "NUMBER", "TITLE"],
+                models.map {
+                    [
+                        $0.name, $0.package.short, $0.current.version.id.short, String($0.current.number),
+                        $0.manifest.title,
+                    ]
+                }
+            ).write()
+        }
+    }
+}
