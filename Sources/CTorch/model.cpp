@@ -63,9 +63,9 @@ void copy_out(const at::Tensor &output, float *values) {
 }
 
 torch::jit::Module optimised(const torch::jit::Module &module) {
+    torch::NoGradGuard no_gradients;
     torch::jit::Module copy = module.clone();
     copy.eval();
-    for (at::Tensor parameter : copy.parameters()) parameter.requires_grad_(false);
     return torch::jit::optimize_for_inference(copy);
 }
 

@@ -51,7 +51,7 @@ torch::jit::Module stage(int64_t from, int64_t to, const Unit &unit, at::Generat
     result.register_module("norm", norm);
     result.define(R"(
         def forward(self, x: Tensor) -> Tensor:
-            return torch.relu(self.norm(self.conv(x)))
+            return torch.relu(self.norm.forward(self.conv.forward(x)))
     )");
     return result;
 }
@@ -92,11 +92,11 @@ int32_t gantry_torch_make_small_cnn(
             }
             const std::string name = "stage" + std::to_string(index + 1);
             root.register_module(name, stage(from, widths[index], unit, random));
-            text << "    x = self." << name << "(x)\n";
+            text << "    x = self." << name << ".forward(x)\n";
             from = widths[index];
         }
         root.register_module("head", head(from, findings, unit, random));
-        text << "    return self.head(x)\n";
+        text << "    return self.head.forward(x)\n";
         root.define(text.str());
         root.save(path);
     });

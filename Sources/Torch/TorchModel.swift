@@ -137,6 +137,11 @@ public final class TorchModel {
         return scores
     }
 
+    /// The outputs for all slices of an example as the model gives them, without sigmoid or softmax.
+    func rawOutputs(of example: ExampleFile) throws(TorchError) -> [Float] {
+        try outputs(of: example, on: gantry_torch_forward) {}
+    }
+
     /// The raw outputs for all slices of an example.
     ///
     /// - Parameter beforeChunk: called before each chunk of slices.
