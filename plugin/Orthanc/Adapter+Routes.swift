@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import CGantry
+import SQLite
+
+/// The routes below `/gantry`.
+extension Adapter {
+    func route(_ request: Request) -> Response {
+        let path = request.path
+        switch path.first {
+        case "status" where path.count == 1:
+            return request.method == .get ? unsafe answer { unsafe gantry_status_json(gateway, $0) } : onlyAllowed("GET")
+        case "worklist" where path.count == 1:
+            return request.method == .get ? worklist(request) : onlyAllowed("GET")
+        case "studies" where path.count == 2:
+            return request.method == .get ? study(path[1]) : onlyAllowed("GET")
+        case "studies" where path.count == 3 && path[2] == "review":
+            return request.method == .post ? review(path[1], request) : onlyAllowed("POST")
+        case nil, "", "app":
+            return request.method == .get ? page(path) : onlyAllowed("GET")
+        default:
+            return failure(404, "There is no such route. Routes: status, worklist, studies/{id}, studies/{id}/review, app/.")
+        }
+    }
+
+    // MARK: Routes
+
+    private func worklist(_ request: Request) -> Response {
+        var limit: UInt32 = 0
+        if let text = request.query["limit"] {
+            guard let asked = UInt32(text), (1...10_000).contains(asked) else {
+                return failure(400, "“limit” must be a whole number from 1 to 10000.")
+            }
+            limit = asked
+        }
+        return unsafe answer { unsafe gantry_worklist_json(gateway, limit, $0) }
+    }
+
+    private func study(_ name: String) -> Response {
+        guard Adapter.canBeStudy(name) else { return unknownStudy() }
+        let known = unsafe text { unsafe gantry_study_json(gateway, name, $0) }
+        guard known.code == Int32(truncatingIfNeeded: GANTRY_NOT_FOUND.rawValue) else { return response(known) }
+        guard let found = lookUp(name) else { return unknownStudy() }
+        let byUID = unsafe text { unsafe gantry_study_json(gateway, found.uid, $0) }
+        guard byUID.code == Int32(truncatingIfNeeded: GANTRY_NOT_FOUND.rawValue) else { return response(byUID) }
+        // Orthanc has the study, and no worker has said anything about it yet.
+        return .json(
+            """
+            {"study":"\(found.uid)","gateway_study":"\(found.id)","urgency":null,\
+            "counts":{"scored":0,"ignored":0,"set_aside":0},"flags":[],"reviews":[],"set_aside":[],"ignored":[]}
+            """)
+    }
+
+    private func review(_ name: String, _ request: Request) -> Response {
+        // A form on another site cannot speak for the reader.
+        if request.headers["sec-fetch-site"] == "cross-site" { return failure(403, "Reviews are not taken from other sites.") }
+        guard Adapter.canBeStudy(name) else { return unknownStudy() }
+        let first = send(request.body, to: name)
+        guard first.code == Int32(truncatingIfNeeded: GANTRY_NOT_FOUND.rawValue) else { return response(first) }
+        guard let found = lookUp(name) else { return unknownStudy() }
+        return response(send(request.body, to: found.uid))
+    }
+
+    private func send(_ body: String, to study: String) -> (code: Int32, text: String?) {
+        unsafe text { unsafe gantry_review(gateway, study, body, body.utf8.count, $0) }
+    }
+
+    /// The study in Orthanc itself.
+    ///
+    /// - Parameter name: Orthanc's id or the StudyInstanceUID.
+    private func lookUp(_ name: String) -> (id: String, uid: String)? {
+        guard let json = try? JSON(), let id = name.contains("-") ? name : orthancStudy(name, json),
+            let text = orthanc.get("/studies/\(id)").text,
+            let uid = json.value(text, at: "$.MainDicomTags.StudyInstanceUID"), Adapter.canBeStudy(uid)
+        else { return nil }
+        return (id, uid)
+    }
+
+    private static func canBeStudy(_ name: String) -> Bool {
+        (1...128).contains(name.utf8.count)
+            && name.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+                    UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "."), UInt8(ascii: "-"):
+                    true
+                default: false
+                }
+            }
+    }
+
+    // MARK: Answers
+
+    private func answer(_ getter: (UnsafeMutablePointer<gantry_text>) -> Int32) -> Response {
+        unsafe response(text(getter))
+    }
+
+    private func response(_ result: (code: Int32, text: String?)) -> Response {
+        switch result.code {
+        case Int32(truncatingIfNeeded: GANTRY_OK.rawValue): return .json(result.text ?? "{}")
+        case Int32(truncatingIfNeeded: GANTRY_BAD_ARGUMENT.rawValue):
+            return failure(400, result.text ?? "The request is not allowed.")
+        case Int32(truncatingIfNeeded: GANTRY_NOT_FOUND.rawValue):
+            return failure(404, result.text ?? "There is no such study.")
+        default: return failure(503, "Gantry cannot answer now; /gantry/status and Orthanc's log say why.")
+        }
+    }
+
+    private func unknownStudy() -> Response { failure(404, "Neither Orthanc nor Gantry knows this study.") }
+
+    private func onlyAllowed(_ method: String) -> Response {
+        var response = failure(405, "Use \(method).")
+        response.headers.append(("Allow", method))
+        return response
+    }
+
+    func failure(_ status: UInt16, _ sentence: String) -> Response {
+        let quoted = (try? JSON())?.select("SELECT json_object('error', ?1)", sentence).first ?? "{}"
+        var response = Response.json(quoted)
+        response.status = status
+        return response
+    }
+}
