@@ -113,6 +113,16 @@ extension WorkerTransaction {
             ])
     }
 
+    /// Adds a version that nothing is decided about; older ones that wait for a decision are superseded.
+    public func addCandidate(_ version: ModelVersion, round: Int, at: Int64) throws {
+        try db.execute(
+            sql: """
+                UPDATE model_version SET state = 'superseded', decided_at_ms = ?, report_due = 0
+                WHERE package = ? AND state IN ('candidate', 'waiting')
+                """, arguments: [at, version.package.hex])
+        try save(VersionRow(version: version, round: round, state: .candidate, decidedAt: at))
+    }
+
     /// The hub has noted this decision; a newer one about the same version stays due.
     public func reported(_ version: VersionRow) throws {
         try db.execute(

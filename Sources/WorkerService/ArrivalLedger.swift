@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Synchronization
+import Triage
+
+/// The arrival clocks of all gateways. Any thread.
+final class ArrivalLedger: Sendable {
+    private let clocks = Mutex<[String: ArrivalClock]>([:])
+    private let monotonic: @Sendable () -> Int64
+    private let lastArrival: Atomic<Int64>
+
+    init(timepiece: Timepiece) {
+        monotonic = timepiece.monotonic
+        lastArrival = Atomic(.min)
+    }
+
+    func arrive(gateway: String, receivedAt: Int64) -> ArrivalClock.Ticket {
+        let now = monotonic()
+        lastArrival.store(now, ordering: .relaxed)
+        return clocks.withLock { $0[gateway, default: ArrivalClock(now: now)].arrive(receivedAt: receivedAt, now: now) }
+    }
+
+    func finish(_ arrivals: [Arrival]) {
+        clocks.withLock { clocks in
+            for arrival in arrivals { clocks[arrival.gateway]?.finish(arrival.ticket) }
+        }
+    }
+
+    /// `ArrivalClock.time` of a gateway, which may not have spoken yet.
+    func time(_ gateway: String) -> Int64 {
+        let now = monotonic()
+        return clocks.withLock { $0[gateway, default: ArrivalClock(now: now)].time(now: now) }
+    }
+
+    func mark(_ gateway: String) -> Int {
+        let now = monotonic()
+        return clocks.withLock { $0[gateway, default: ArrivalClock(now: now)].mark() }
+    }
+
+    func isWorkedOff(_ gateway: String, to mark: Int) -> Bool {
+        clocks.withLock { $0[gateway]?.isWorkedOff(to: mark) ?? true }
+    }
+
+    /// Instances that came and are not acknowledged.
+    var outstandingCount: Int { clocks.withLock { $0.values.reduce(0) { $0 + $1.outstandingCount } } }
+
+    /// True while triage has work, or had some a moment ago and the next instance may be on its way.
+    func isBusy(withinMilliseconds: Int64) -> Bool {
+        let last = lastArrival.load(ordering: .relaxed)
+        return outstandingCount > 0 || last != .min && monotonic() - last < withinMilliseconds
+    }
+}

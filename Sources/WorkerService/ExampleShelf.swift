@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import Logging
+import Torch
+import WorkerStore
+
+/// The preprocessed slices of scored studies, kept within a disk budget for labels that come later.
+///
+/// A file grows while its study arrives (`ExampleWriter`); the row in the database says how many of its slices are
+/// committed. Names are random and tell nothing. Belongs to the study desk's thread.
+final class ExampleShelf {
+    /// More for one study than this is not worth its disk.
+    private static let largestExampleBytes = 512 << 20
+    /// Files that are kept open for studies that are arriving.
+    private static let mostOpenFiles = 64
+
+    private let store: WorkerStore
+    private let budgetBytes: Int
+    private let log: Logger
+    private var writers: [String: ExampleWriter] = [:]
+
+    init(store: WorkerStore, budgetBytes: Int, log: Logger) {
+        self.store = store
+        self.budgetBytes = budgetBytes
+        self.log = log
+    }
+
+    /// Appends slices behind the committed ones and counts them in `example`; save the row in the same transaction as
+    /// the scores.
+    func append(_ slices: [InstanceReading.KeptSlices], to example: inout ExampleRow, shape: InputShape) {
+        guard example.state == .growing else { return }
+        do {
+            for kept in slices {
+                let bytes = 2 * kept.values.count
+                guard budgetBytes > 0, example.bytes + bytes <= Self.largestExampleBytes else {
+                    drop(&example)
+                    return
+                }
+                let writer = try writer(for: example, shape)
+                try writer.append(kept.values, slices: kept.count)
+                example.slices += kept.count
+                example.bytes += bytes
+            }
+        } catch {
+            log.warning("an example cannot be written and is given up: \(error)")
+            drop(&example)
+        }
+    }
+
+    /// The study is complete; an example that is not what its row says is given up.
+    func finish(_ example: inout ExampleRow) {
+        guard example.state == .growing else { return }
+        writers[example.file] = nil
+        if example.slices > 0, let file = try? ExampleFile(url(example.file)), file.count >= example.slices {
+            example.state = .ready
+        } else {
+            drop(&example)
+        }
+    }
+
+    /// What is in memory may be ahead of the database.
+    func forget() {
+        writers = [:]
+    }
+
+    /// Removes examples until the budget is kept.
+    func keepBudget(_ transaction: WorkerTransaction) throws {
+        var total = try transaction.exampleBytes()
+        while total > budgetBytes {
+            let candidates = try transaction.examplesToDrop(limit: 16)
+            if candidates.isEmpty { return }
+            for var example in candidates where total > budgetBytes {
+                total -= example.bytes
+                drop(&example)
+                try transaction.save(example)
+            }
+        }
+    }
+
+    /// Removes files that no row knows, after a crash.
+    func sweep() throws {
+        let known = try store.read { try $0.exampleFiles() }
+        for name in try FileManager.default.contentsOfDirectory(atPath: store.examples.path) where !known.contains(name) {
+            try? FileManager.default.removeItem(at: url(name))
+        }
+    }
+
+    private func url(_ file: String) -> URL { store.examples.appending(path: file) }
+
+    private func writer(for example: ExampleRow, _ shape: InputShape) throws -> ExampleWriter {
+        if let writer = writers[example.file] { return writer }
+        if writers.count >= Self.mostOpenFiles { writers = [:] }
+        let file = url(example.file)
+        if example.slices == 0 { try? FileManager.default.removeItem(at: file) }
+        var writer = try ExampleWriter(file, shape: shape)
+        if writer.count != example.slices { writer = try cut(file, to: example.slices, shape) }
+        writers[example.file] = writer
+        return writer
+    }
+
+    /// A process that died between writing and committing left slices that will come again.
+    private func cut(_ file: URL, to slices: Int, _ shape: InputShape) throws -> ExampleWriter {
+        let old = try ExampleFile(file)
+        guard old.count >= slices else {
+            throw TorchError.example(path: file.path, reason: "\(slices) slices were committed, \(old.count) are there")
+        }
+        let staging = file.appendingPathExtension("cut")
+        try? FileManager.default.removeItem(at: staging)
+        let writer = try ExampleWriter(staging, shape: shape)
+        for index in 0..<slices { try writer.append(try old.slice(index), slices: 1) }
+        _ = try FileManager.default.replaceItemAt(file, withItemAt: staging)
+        return try ExampleWriter(file, shape: shape)
+    }
+
+    private func drop(_ example: inout ExampleRow) {
+        writers[example.file] = nil
+        try? FileManager.default.removeItem(at: url(example.file))
+        example.state = .dropped
+        example.slices = 0
+        example.bytes = 0
+    }
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import Logging
+import Synchronization
+import Wire
+import ZeroMQ
+
+/// The worker's end of the hand-over: one ROUTER socket, its thread, and mailboxes to and from it.
+///
+/// What comes in goes to `deliveries` (instances) and `events` (everything else); what goes out is put into a mailbox
+/// by any thread. Messages to a gateway that cannot take them now wait for it, bounded.
+final class GatewayLink: Sendable {
+    private struct Outgoing {
+        var message: ToGateway
+        var payload: [UInt8]
+    }
+
+    private struct Mailbox {
+        var byGateway: [String: [Outgoing]] = [:]
+        var isCreditDue = false
+    }
+
+    /// What one thread knows about the gateways; lives on that thread.
+    private struct Peers {
+        var identities: [String: [UInt8]] = [:]
+        var names: [[UInt8]: String] = [:]
+        var sessions: [String: String] = [:]
+    }
+
+    /// Program version in hellos.
+    static let programVersion = "0.1.0"
+    /// More than that waits only for a gateway that is gone; it sends again what it does not hear about.
+    private static let mostWaiting = 20_000
+
+    private let settings: WorkerSettings
+    private let ledger: ArrivalLedger
+    private let deliveries: Conveyor<Delivery>
+    private let events: Conveyor<DeskEvent>
+    private let log: Logger
+    private let session = UUID().uuidString.lowercased()
+    private let mailbox = Mutex(Mailbox())
+    private let isScoring = Atomic<Bool>(false)
+    private let isStopping = Atomic<Bool>(false)
+    private let wakeup: Wakeup
+    private let thread = Mutex<ZeroMQ.Thread?>(nil)
+    /// The endpoint that is bound, with the port that was chosen for `*`.
+    let endpoint: String
+    private let connected = Mutex<Set<String>>([])
+
+    /// Binds and starts the thread.
+    ///
+    /// - Throws: `ZeroMQError` when the endpoint cannot be bound, `GatewayLinkError` when its folder cannot be made.
+    init(
+        settings: WorkerSettings, context: Context, ledger: ArrivalLedger, deliveries: Conveyor<Delivery>,
+        events: Conveyor<DeskEvent>, log: Logger
+    ) throws {
+        self.settings = settings
+        self.ledger = ledger
+        self.deliveries = deliveries
+        self.events = events
+        self.log = log
+        wakeup = try Wakeup()
+        // The socket may move to the thread before anything is done with it (zmq_socket(3): with a full fence).
+        let socket = SocketBox(try Socket(.router, in: context))
+        try Self.bind(socket.socket, to: settings.endpoint)
+        endpoint = socket.socket.lastEndpoint
+        let thread = ZeroMQ.Thread { [self] in self.run(socket.socket) }
+        try thread.start()
+        self.thread.withLock { $0 = thread }
+    }
+
+    private struct SocketBox: @unchecked Sendable {
+        // Used by the thread that made it until the new thread starts, then by that one alone.
+        let socket: Socket
+
+        init(_ socket: sending Socket) { self.socket = socket }
+    }
+
+    /// The names of the gateways that have spoken in this process's life and not said bye.
+    var gateways: Set<String> { connected.withLock { $0 } }
+
+    /// Puts a message into the mailbox of a gateway.
+    func send(_ message: ToGateway, payload: [UInt8] = [], to gateway: String) {
+        mailbox.withLock { mailbox in
+            var waiting = mailbox.byGateway[gateway] ?? []
+            // Only the newest status is worth sending.
+            if message == .modelStatus { waiting.removeAll { $0.message == .modelStatus } }
+            waiting.append(Outgoing(message: message, payload: payload))
+            if waiting.count > Self.mostWaiting { waiting.removeFirst(waiting.count - Self.mostWaiting) }
+            mailbox.byGateway[gateway] = waiting
+        }
+        wakeup.signal()
+    }
+
+    /// Grants credit while at least one model is live, else none, so that the backlog stays safe in the gateway.
+    func setScoring(_ isScoring: Bool) {
+        guard self.isScoring.exchange(isScoring, ordering: .relaxed) != isScoring else { return }
+        mailbox.withLock { $0.isCreditDue = true }
+        wakeup.signal()
+    }
+
+    /// Says bye and ends the thread.
+    func stop() {
+        isStopping.store(true, ordering: .relaxed)
+        wakeup.signal()
+        thread.withLock { thread in
+            defer { thread = nil }
+            return thread
+        }?.join()
+    }
+
+    // MARK: The socket's thread
+
+    private func run(_ socket: Socket) {
+        var peers = Peers()
+        while !isStopping.load(ordering: .relaxed) {
+            do {
+                let isFull = deliveries.bytes > 2 * settings.memoryMegabytes << 20
+                try waitForInput(on: isFull ? [] : [socket], or: wakeup, timeoutMilliseconds: isFull ? 20 : 200)
+                // A bounded number, so that acknowledgements go out while a burst comes in.
+                for _ in 0..<64 where !isFull {
+                    guard let frames = try socket.receive() else { break }
+                    try receive(frames, &peers, socket)
+                }
+                try sendWaiting(&peers, socket)
+            } catch {
+                log.error("gateway socket: \(error)")
+                usleep(100_000)
+            }
+        }
+        for identity in peers.identities.values { _ = try? socket.send(Self.frames(identity, .bye)) }
+        // Closing a socket drops what is unsent (linger 0); a bye is a courtesy and gets a moment.
+        usleep(20_000)
+    }
+
+    private func receive(_ frames: [Frame], _ peers: inout Peers, _ socket: Socket) throws(ZeroMQError) {
+        guard frames.count >= 2, let payload = frames.last else { return }
+        let identity = frames[0].bytes
+        let message: ToWorker
+        do throws(WireError) {
+            guard frames.count >= 3 else { throw .empty }
+            message = try ToWorker(Envelope(frames: frames[1..<(frames.count - 1)].map(\.bytes)))
+        } catch {
+            log.warning("a gateway sent a message that cannot be read: \(error)")
+            _ = try socket.send(Self.frames(identity, .error(name: error.name, text: error.description)))
+            return
+        }
+        if case .hello(let gateway, let session, let version) = message {
+            try greet(gateway, session, version, identity, &peers, socket)
+            return
+        }
+        guard let gateway = peers.names[identity] else {
+            // It spoke to a worker before this one: our session tells it to begin anew.
+            _ = try socket.send(Self.frames(identity, hello))
+            return
+        }
+        switch message {
+        case .hello: break
+        case .instance(let sequence, let instance, let receivedAt, _):
+            let ticket = ledger.arrive(gateway: gateway, receivedAt: receivedAt)
+            let arrival = Arrival(
+                gateway: gateway, sequence: sequence, gatewayInstance: instance.text, receivedAt: receivedAt,
+                ticket: ticket)
+            let bytes = payload.count
+            nonisolated(unsafe) let frame = payload
+            deliveries.put(Delivery(payload: frame, arrival: arrival), bytes: min(bytes, Self.largestQueued))
+        case .studyComplete(let study):
+            events.put(.studyComplete(gateway: gateway, study: study, mark: ledger.mark(gateway)))
+        case .review(let id): events.put(.review(gateway: gateway, id: id, document: Data(payload.bytes)))
+        case .flagAck(let flag, let revision): events.put(.flagAck(flag: flag, revision: revision))
+        case .bye:
+            peers.identities[gateway] = nil
+            peers.names[identity] = nil
+            _ = connected.withLock { $0.remove(gateway) }
+            log.info("gateway \(gateway) said bye")
+        case .fetched: break
+        case .error(let name, let text): log.warning("gateway \(gateway) could not read a message: \(name): \(text)")
+        }
+    }
+
+    // Conveyor.put waits when the sum overflows its bound; the bound is checked by `isFull`, never by waiting here.
+    private static let largestQueued = 1 << 40
+
+    private func greet(
+        _ gateway: String, _ session: String, _ version: String, _ identity: [UInt8], _ peers: inout Peers,
+        _ socket: Socket
+    ) throws(ZeroMQError) {
+        guard !gateway.isEmpty else {
+            _ = try socket.send(Self.frames(identity, .error(name: "bad-value", text: "hello without a gateway name")))
+            return
+        }
+        let isNew = peers.sessions[gateway] != session || peers.identities[gateway] != identity
+        if isNew {
+            log.info("gateway \(gateway) (\(version)) is connected")
+            if let old = peers.identities[gateway] { peers.names[old] = nil }
+        }
+        peers.identities[gateway] = identity
+        peers.names[identity] = gateway
+        peers.sessions[gateway] = session
+        let isFirst = connected.withLock { $0.insert(gateway).inserted }
+        _ = try socket.send(Self.frames(identity, hello))
+        _ = try socket.send(Self.frames(identity, .credit(bytes: credit(gateways: peers.identities.count))))
+        if isFirst { mailbox.withLock { $0.isCreditDue = true } }
+        events.put(.gatewayHello(gateway: gateway, isNew: isNew))
+    }
+
+    private var hello: ToGateway { .hello(worker: settings.name, session: session, version: Self.programVersion) }
+
+    private func credit(gateways: Int) -> Int64 {
+        guard isScoring.load(ordering: .relaxed) else { return 0 }
+        return Int64(settings.memoryMegabytes) << 20 / Int64(max(1, gateways))
+    }
+
+    private func sendWaiting(_ peers: inout Peers, _ socket: Socket) throws(ZeroMQError) {
+        let (waiting, isCreditDue) = mailbox.withLock { mailbox in
+            defer { mailbox = Mailbox() }
+            return (mailbox.byGateway, mailbox.isCreditDue)
+        }
+        if isCreditDue {
+            for identity in peers.identities.values {
+                _ = try socket.send(Self.frames(identity, .credit(bytes: credit(gateways: peers.identities.count))))
+            }
+        }
+        for (gateway, messages) in waiting {
+            var sent = 0
+            if let identity = peers.identities[gateway] {
+                for outgoing in messages {
+                    guard try socket.send(Self.frames(identity, outgoing.message, outgoing.payload)) else { break }
+                    sent += 1
+                }
+            }
+            let rest = messages.dropFirst(sent)
+            if !rest.isEmpty {
+                mailbox.withLock { $0.byGateway[gateway] = rest + ($0.byGateway[gateway] ?? []) }
+            }
+        }
+    }
+
+    private static func frames(_ identity: [UInt8], _ message: ToGateway, _ payload: [UInt8] = []) -> [Frame] {
+        [Frame(identity)] + message.envelope.frames.map { Frame($0) } + [Frame(payload)]
+    }
+
+    private static func bind(_ socket: Socket, to endpoint: String) throws {
+        try socket.setRouterMandatory()
+        try socket.setRouterHandover()
+        try socket.setHeartbeat(intervalMilliseconds: 2000, timeoutMilliseconds: 10_000)
+        guard endpoint.hasPrefix("ipc://") else {
+            try socket.bind(endpoint)
+            return
+        }
+        let file = URL(filePath: String(endpoint.dropFirst("ipc://".count)))
+        let folder = file.deletingLastPathComponent()
+        do {
+            try FileManager.default.createDirectory(
+                at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw GatewayLinkError.noFolder(folder.path, error.localizedDescription)
+        }
+        // Between bind and chmod nobody else may connect either.
+        let mask = umask(0o177)
+        defer { umask(mask) }
+        try socket.bind(endpoint)
+        chmod(file.path, 0o600)
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Federation
+import Foundation
+import ZeroMQ
+
+/// One question after the other to the hub, over CURVE. Belongs to the hub link's thread.
+final class HubConnection {
+    enum Failure: Error, CustomStringConvertible {
+        case noAnswer(String)
+        case hub(name: String, text: String)
+        case unexpected(String)
+        case stopped
+
+        var description: String {
+            switch self {
+            case .noAnswer(let endpoint):
+                "no answer from the hub at \(endpoint): it is down, cannot be reached, does not know this site's key, "
+                    + "or hub_key is not its key"
+            case .hub(let name, let text): "the hub answers \(name): \(text)"
+            case .unexpected(let verb): "the hub answered something else than was asked for: \(verb)"
+            case .stopped: "stopped"
+            }
+        }
+    }
+
+    private let endpoint: String
+    private let hubKey: String
+    private let keys: CurveKeyPair
+    private let context: Context
+    private let wakeup: Wakeup
+    private let transcript: Transcript?
+    private let timepiece: Timepiece
+    private let timeoutMilliseconds: Int64
+    private var socket: Socket?
+    /// Payload and field bytes in each direction, without encryption and framing.
+    private(set) var bytesSent: Int64 = 0
+    private(set) var bytesReceived: Int64 = 0
+
+    init(
+        endpoint: String, hubKey: String, keys: CurveKeyPair, context: Context, wakeup: Wakeup, transcript: Transcript?,
+        timepiece: Timepiece, timeoutMilliseconds: Int64 = 15_000
+    ) {
+        self.endpoint = endpoint
+        self.hubKey = hubKey
+        self.keys = keys
+        self.context = context
+        self.wakeup = wakeup
+        self.transcript = transcript
+        self.timepiece = timepiece
+        self.timeoutMilliseconds = timeoutMilliseconds
+    }
+
+    /// Sends a message and waits for its answer. After a silence the connection is made anew, so that a late answer
+    /// cannot be taken for the answer to the next question.
+    ///
+    /// - Parameter isStopping: looked at whenever `wakeup` is signalled and once a second.
+    func ask(_ message: ToHub, isStopping: () -> Bool) throws -> ToSite {
+        let socket = try self.socket ?? connect()
+        self.socket = socket
+        let parts = try message.parts()
+        try transcript?.record(parts, at: timepiece.unix())
+        let deadline = timepiece.monotonic() + timeoutMilliseconds
+        var isSent = false
+        while !isStopping(), timepiece.monotonic() < deadline {
+            if !isSent {
+                isSent = try socket.send(parts.map { part in part.withUnsafeBytes { Frame(copying: $0) } })
+                if isSent { bytesSent += parts.reduce(0) { $0 + Int64($1.count) } }
+            }
+            try waitForInput(on: [socket], or: wakeup, timeoutMilliseconds: isSent ? 1000 : 50)
+            guard let frames = try socket.receive() else { continue }
+            bytesReceived += frames.reduce(0) { $0 + Int64($1.count) }
+            let answer = try ToSite(frames: frames)
+            if case .error(let name, let text) = answer { throw Failure.hub(name: name, text: text) }
+            return answer
+        }
+        self.socket = nil
+        throw isStopping() ? Failure.stopped : Failure.noAnswer(endpoint)
+    }
+
+    private func connect() throws -> Socket {
+        let socket = try Socket(.dealer, in: context)
+        try socket.useCurve(serverKey: hubKey, keys: keys)
+        try socket.setMaximumFrame(bytes: Int64(FederationLimits.frameBytes + FederationLimits.hubDocumentBytes))
+        try socket.setHeartbeat(intervalMilliseconds: 2000, timeoutMilliseconds: 10_000)
+        try socket.setReconnect(fromMilliseconds: 100, toMilliseconds: 5000)
+        // What is not sent when the hub is gone is asked again, not hoarded.
+        try socket.setImmediate()
+        try socket.connect(endpoint)
+        return socket
+    }
+}

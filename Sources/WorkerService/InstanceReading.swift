@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import WorkerStore
+
+/// What became of a delivered instance, on its way to the study desk.
+struct InstanceReading: Sendable {
+    var arrival: Arrival
+    /// Nil when not even the UIDs could be read.
+    var identity: Identity?
+    var outcome: Outcome
+
+    struct Identity: Sendable {
+        var study: StudyHeader
+        var sopInstanceUID: String
+        /// NumberOfStudyRelatedInstances (0020,1208).
+        var expectedInstances: Int?
+    }
+
+    enum Outcome: Sendable {
+        case scored([Score])
+        /// It was scored and committed before.
+        case repeated
+        case ignored(reason: String)
+        case setAside(name: String, reason: String)
+    }
+
+    /// What one version said.
+    struct Score: Sendable {
+        var model: LiveModel
+        /// Frame by frame, one for each finding.
+        var probabilities: [Float]
+        /// Preprocessed frames for the example, in order.
+        var kept: [KeptSlices]
+    }
+
+    /// Some model inputs, one after the other.
+    struct KeptSlices: Sendable {
+        var values: [Float]
+        var count: Int
+    }
+}

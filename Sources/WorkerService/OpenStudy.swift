@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import ModelPackage
+import Triage
+import WorkerStore
+
+/// A study on the desk: what the database knows about it, in a form that takes the next instance in constant time.
+struct OpenStudy {
+    /// One version's reading of the study.
+    struct Reading {
+        var model: LiveModel
+        var study: StudyReading
+        var flag: FlagRow
+        /// Positive findings that the gateway was told about.
+        var told: Set<String>
+        var example: ExampleRow
+    }
+
+    var row: StudyRow
+    var completeness: Completeness
+    var counts: Flag.Counts
+    /// By `LiveModel.id`.
+    var readings: [Hash: Reading]
+
+    var uid: String { row.header.studyInstanceUID }
+
+    /// The flag as it stands now, with the next revision.
+    func nextFlag(_ reading: Reading, state: Flag.State, decidedAt: Int64) -> Flag {
+        let header = row.header
+        return Flag(
+            revision: reading.flag.revision + 1, state: state, study: uid, gatewayInstance: row.gatewayInstance,
+            model: Flag.Model(manifest: reading.model.manifest, version: reading.model.version),
+            findings: reading.study.results, instances: counts,
+            patient: Flag.Patient(name: header.patientName, id: header.patientID, birthDate: header.birthDate),
+            description: header.description, modality: header.modality, accessionNumber: header.accessionNumber,
+            studyDate: header.studyDate, arrivedAt: row.arrivedAt, lastInstanceAt: row.lastInstanceAt,
+            decidedAt: decidedAt)
+    }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import Logging
+import ModelPackage
+import Synchronization
+import Tensors
+import Torch
+import ZeroMQ
+
+/// The thread that runs models. It takes what waits for one version, across studies, and scores it in one go.
+final class Scorer: Sendable {
+    /// What the thread keeps loaded; lives on that thread.
+    private struct Loaded {
+        var model: TorchModel
+        var lastUse: Int
+    }
+
+    /// Versions that are loaded beside the live ones: late instances of older studies may need one.
+    private static let mostOldModels = 2
+
+    private let jobs: Conveyor<ScoringJob>
+    private let events: Conveyor<DeskEvent>
+    private let models: LiveModels
+    private let batchSlices: Int
+    private let threads: Int
+    private let log: Logger
+    private let thread = Mutex<ZeroMQ.Thread?>(nil)
+
+    init(
+        settings: WorkerSettings, jobs: Conveyor<ScoringJob>, events: Conveyor<DeskEvent>, models: LiveModels,
+        log: Logger
+    ) throws {
+        self.jobs = jobs
+        self.events = events
+        self.models = models
+        self.log = log
+        batchSlices = settings.batchSlices
+        threads = settings.threads
+        let thread = ZeroMQ.Thread { [self] in self.run() }
+        try thread.start()
+        self.thread.withLock { $0 = thread }
+    }
+
+    /// Ends the thread after the batch it works on; the job conveyor has to be closed first.
+    func stop() {
+        thread.withLock { thread in
+            defer { thread = nil }
+            return thread
+        }?.join()
+    }
+
+    private func run() {
+        TorchModel.useThreads(threads)
+        var loaded: [Hash: Loaded] = [:]
+        var turn = 0
+        while let first = jobs.take() {
+            turn += 1
+            var batch = [first]
+            var slices = first.frames
+            batch += jobs.takeMatching { job in
+                guard job.model.id == first.model.id else { return false }
+                guard slices + job.frames <= batchSlices else { return nil }
+                slices += job.frames
+                return true
+            }
+            do {
+                score(batch, try load(first.model, &loaded, turn))
+            } catch {
+                log.error("model \(first.model.manifest.name) \(first.model.id.short) cannot score: \(error)")
+                for job in batch { fail(job, error) }
+            }
+        }
+    }
+
+    private func load(_ wanted: LiveModel, _ loaded: inout [Hash: Loaded], _ turn: Int) throws -> TorchModel {
+        if let found = loaded[wanted.id] {
+            loaded[wanted.id]?.lastUse = turn
+            return found.model
+        }
+        let model = try TorchModel(file: wanted.modelFile, manifest: wanted.manifest)
+        try model.setParameters(try Safetensors.read(wanted.parametersFile))
+        try model.warmUp()
+        loaded[wanted.id] = Loaded(model: model, lastUse: turn)
+        let live = Set(models.all.map(\.id))
+        let old = loaded.filter { !live.contains($0.key) && $0.key != wanted.id }.sorted { $0.value.lastUse < $1.value.lastUse }
+        for (id, _) in old.dropLast(Self.mostOldModels) { loaded[id] = nil }
+        return model
+    }
+
+    private func score(_ batch: [ScoringJob], _ model: TorchModel) {
+        let inputs = batch.count == 1 ? batch[0].inputs : Array(batch.map(\.inputs).joined())
+        let frames = batch.reduce(0) { $0 + $1.frames }
+        switch Result(catching: { () throws(TorchError) in try model.score(inputs, count: frames) }) {
+        case .success(let probabilities):
+            var first = 0
+            for job in batch {
+                let count = job.frames * model.manifest.findings.count
+                finish(job.work.jobScored(job, probabilities: probabilities[first..<first + count]))
+                first += count
+            }
+        case .failure(let error) where batch.count == 1: fail(batch[0], error)
+        case .failure:
+            // One odd instance must not take the others of its batch with it.
+            for job in batch { score([job], model) }
+        }
+    }
+
+    private func fail(_ job: ScoringJob, _ error: any Error) {
+        finish(job.work.jobFailed(name: "model-failed", reason: "model-failed: \(error)"))
+    }
+
+    private func finish(_ reading: InstanceReading?) {
+        if let reading { events.put(.reading(reading)) }
+    }
+}

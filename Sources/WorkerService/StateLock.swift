@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+
+/// Keeps a second worker off the same state directory. The system lifts the lock when the process ends.
+final class StateLock: Sendable {
+    struct Taken: Error, CustomStringConvertible {
+        let path: String
+
+        var description: String { "another gantry-worker runs with the state directory \(path); stop it first" }
+    }
+
+    private let descriptor: Int32
+
+    init(_ directory: URL) throws {
+        descriptor = open(directory.appending(path: "lock").path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            if descriptor >= 0 { close(descriptor) }
+            throw Taken(path: directory.path)
+        }
+    }
+
+    deinit { close(descriptor) }
+}

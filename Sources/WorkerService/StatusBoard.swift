@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import Synchronization
+import WorkerStore
+
+/// What the worker says about itself to its gateways: versions, labels, training, federation. Any thread.
+final class StatusBoard: Sendable {
+    struct Training: Encodable, Equatable {
+        /// `idle`, `training`, `judging` or `failed`.
+        var state = "idle"
+        var round: Int?
+        /// 0…1
+        var progress: Double?
+        /// Mean loss of the last step.
+        var loss: Double?
+        /// Why it failed.
+        var problem: String?
+    }
+
+    struct Federation: Encodable, Equatable {
+        /// `off`, `connecting`, `connected` or `failed`.
+        var state: String
+        /// The site's name at the hub.
+        var site: String?
+        /// The open round, if there is one.
+        var round: Int?
+        var bytesSent: Int64 = 0
+        var bytesReceived: Int64 = 0
+        var problem: String?
+    }
+
+    private struct State {
+        var training = Training()
+        var federation: Federation
+        var setAside: [String: Int] = [:]
+        var hasChanged = true
+    }
+
+    private let state: Mutex<State>
+    private let onLabels = Mutex<@Sendable () -> Void>({})
+
+    init(isFederated: Bool) {
+        state = Mutex(State(federation: Federation(state: isFederated ? "connecting" : "off")))
+    }
+
+    func update(_ body: (inout Training) -> Void) {
+        state.withLock { state in
+            let before = state.training
+            body(&state.training)
+            // Progress alone waits for the next regular message.
+            if before.state != state.training.state || before.round != state.training.round { state.hasChanged = true }
+        }
+    }
+
+    func updateFederation(_ body: (inout Federation) -> Void) {
+        state.withLock { state in
+            let before = state.federation
+            body(&state.federation)
+            if before.state != state.federation.state || before.round != state.federation.round { state.hasChanged = true }
+        }
+    }
+
+    /// Something changed that gateways should hear about soon.
+    func versionsChanged() {
+        state.withLock { $0.hasChanged = true }
+    }
+
+    func labelsChanged() {
+        state.withLock { $0.hasChanged = true }
+        onLabels.withLock { $0 }()
+    }
+
+    /// - Parameter body: called from any thread after new labels are committed.
+    func whenLabelsChange(_ body: @escaping @Sendable () -> Void) {
+        onLabels.withLock { $0 = body }
+    }
+
+    func refreshSetAside(_ store: WorkerStore) {
+        guard let counts = try? store.read({ try $0.setAsideCounts() }) else { return }
+        state.withLock { $0.setAside = counts }
+    }
+
+    /// True once after a change.
+    func takeChange() -> Bool {
+        state.withLock { state in
+            defer { state.hasChanged = false }
+            return state.hasChanged
+        }
+    }
+
+    /// The payload of `model-status`.
+    func document(store: WorkerStore, models: [LiveModel], queued: Int) -> Data {
+        let live = models.map { StatusDocument.Live($0, store: store) }
+        let document = state.withLock { state in
+            StatusDocument(
+                live: live, training: state.training, federation: state.federation, setAside: state.setAside,
+                queue: StatusDocument.Queue(instances: queued))
+        }
+        return document.encoded()
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import WorkerStore
+
+/// The payload of `model-status`. Keys are snake_case in the JSON.
+struct StatusDocument: Encodable {
+    struct Live: Encodable {
+        var name: String
+        var title: String
+        var package: String
+        var version: String
+        var round: Int
+        var sinceMs: Int64
+        var labels: Labels
+        var lastDecision: Decision?
+
+        enum CodingKeys: String, CodingKey {
+            case name, title, package, version, round, sinceMs, labels
+            case lastDecision = "guard"
+        }
+    }
+
+    /// Labelled studies with a kept example.
+    struct Labels: Encodable {
+        var training: Int
+        var new: Int
+        var heldOut: Int
+    }
+
+    /// The last new version that was tried on the held-out labels.
+    struct Decision: Encodable {
+        var version: String
+        var decision: String
+        var round: Int
+        var heldOutLabels: Int
+        var candidateAuc: Double?
+        var liveAuc: Double?
+        var atMs: Int64
+    }
+
+    struct Queue: Encodable { var instances: Int }
+
+    var live: [Live]
+    var training: StatusBoard.Training
+    var federation: StatusBoard.Federation
+    /// Instances by the name of the reason.
+    var setAside: [String: Int]
+    var queue: Queue
+
+    func encoded() -> Data {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.sortedKeys]
+        return (try? encoder.encode(self)) ?? Data("{}".utf8)
+    }
+}
+
+extension StatusDocument.Live {
+    init(_ model: LiveModel, store: WorkerStore) {
+        let package = model.version.package
+        let findings = model.manifest.findings.map(\.name)
+        let counts = (try? store.read { try $0.labelCounts(package: package.hex, findings: findings) }) ?? LabelCounts()
+        let judged = (try? store.read { try $0.lastJudgedVersion(package: package) }) ?? nil
+        self.init(
+            name: model.manifest.name, title: model.manifest.title, package: package.hex, version: model.id.hex,
+            round: model.round, sinceMs: model.since,
+            labels: .init(training: counts.training, new: counts.new, heldOut: counts.heldOut),
+            lastDecision: judged.map {
+                .init(
+                    version: $0.version.id.hex, decision: $0.state.rawValue, round: $0.round,
+                    heldOutLabels: $0.heldOutLabels, candidateAuc: $0.candidateAUC, liveAuc: $0.liveAUC,
+                    atMs: $0.decidedAt)
+            })
+    }
+}

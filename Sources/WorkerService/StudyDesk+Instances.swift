@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import ModelPackage
+import Torch
+import Triage
+import Wire
+import WorkerStore
+
+extension StudyDesk {
+    /// Commits what was learned from an instance.
+    func take(_ reading: InstanceReading, _ effects: inout Effects, _ transaction: WorkerTransaction) throws {
+        let arrival = reading.arrival
+        guard let identity = reading.identity else {
+            if case .setAside(let name, let reason) = reading.outcome {
+                try transaction.saveUnreadable(
+                    gateway: arrival.gateway, gatewayInstance: arrival.gatewayInstance, reasonName: name,
+                    reason: reason)
+                effects.setAside = true
+                effects.acknowledge(arrival, .setAside, reason: reason)
+            }
+            return
+        }
+        let uid = identity.study.studyInstanceUID
+        let known = try transaction.instance(uid, identity.sopInstanceUID)
+        if known?.outcome == .scored {
+            // A repeat, perhaps of an instance that was in flight twice.
+            effects.acknowledge(arrival, .scored, study: uid)
+            if studies[uid] == nil { models.release(uid) }
+            return
+        }
+        try note(identity, arrival, transaction)
+        var row = InstanceRow(
+            studyInstanceUID: uid, sopInstanceUID: identity.sopInstanceUID, gateway: arrival.gateway,
+            gatewayInstance: arrival.gatewayInstance, outcome: .scored)
+        switch reading.outcome {
+        case .scored(let scores):
+            try transaction.save(row)
+            try add(scores, identity, arrival, wasKnown: known != nil, &effects, transaction)
+            effects.acknowledge(arrival, .scored, study: uid)
+        case .ignored(let reason):
+            (row.outcome, row.reasonName, row.reason) = (.ignored, "not-taken", reason)
+            try transaction.save(row)
+            try count(identity, arrival, isNew: known == nil, transaction)
+            effects.acknowledge(arrival, .ignored, study: uid, reason: reason)
+        case .setAside(let name, let reason):
+            (row.outcome, row.reasonName, row.reason) = (.setAside, name, reason)
+            try transaction.save(row)
+            try count(identity, arrival, isNew: known == nil, transaction)
+            effects.setAside = true
+            effects.acknowledge(arrival, .setAside, study: uid, reason: reason)
+            if studies[uid] == nil { models.release(uid) }
+        case .repeated:
+            // It was scored when the decoder looked, and rows do not go back.
+            effects.acknowledge(arrival, .scored, study: uid)
+        }
+    }
+
+    /// Puts a study on the desk as the database knows it, with its quiet period starting now.
+    @discardableResult
+    func open(_ uid: String, _ transaction: WorkerTransaction) throws -> OpenStudy? {
+        if let study = studies[uid] { return study }
+        guard let row = try transaction.study(uid) else { return nil }
+        let counts = try transaction.counts(uid)
+        var study = OpenStudy(
+            row: row,
+            completeness: Completeness(
+                quietMilliseconds: settings.quietMilliseconds(modality: row.header.modality),
+                instances: counts.received, expectedInstances: row.expectedInstances,
+                position: ledger.time(row.gateway)),
+            counts: counts, readings: [:])
+        for flag in try transaction.flags(uid) {
+            guard let id = Hash(hex: flag.modelVersion), let version = try transaction.version(id),
+                let model = try shelf.model(version, transaction)
+            else { continue }
+            var reading = try self.reading(by: model, study: uid, flag: flag, transaction)
+            try transaction.forEachScore(study: uid, version: flag.modelVersion) { sop, instance, probabilities in
+                reading.study.add(sopInstanceUID: sop, gatewayInstance: instance, probabilities: probabilities)
+            }
+            if let told = try? JSONDecoder().decode(Flag.self, from: Data(flag.document.utf8)) {
+                reading.told = Set(told.findings.filter(\.positive).map(\.finding))
+            }
+            study.readings[id] = reading
+        }
+        studies[uid] = study
+        return study
+    }
+
+    /// Adds or updates the study's row.
+    private func note(
+        _ identity: InstanceReading.Identity, _ arrival: Arrival, _ transaction: WorkerTransaction
+    ) throws {
+        let header = identity.study
+        var row =
+            try studies[header.studyInstanceUID]?.row ?? transaction.study(header.studyInstanceUID)
+            ?? StudyRow(
+                header: header, gateway: arrival.gateway, gatewayInstance: arrival.gatewayInstance, isOpen: false,
+                isHeldOut: heldOut.contains(patientID: header.patientID, studyInstanceUID: header.studyInstanceUID),
+                expectedInstances: nil, arrivedAt: arrival.receivedAt, lastInstanceAt: arrival.receivedAt)
+        row.gateway = arrival.gateway
+        row.arrivedAt = min(row.arrivedAt, arrival.receivedAt)
+        row.lastInstanceAt = max(row.lastInstanceAt, arrival.receivedAt)
+        if let expected = identity.expectedInstances, expected > 0 {
+            row.expectedInstances = max(row.expectedInstances ?? 0, expected)
+        }
+        try transaction.save(row)
+        studies[header.studyInstanceUID]?.row = row
+    }
+
+    /// An instance that no version reads still counts towards completeness of a study on the desk.
+    private func count(
+        _ identity: InstanceReading.Identity, _ arrival: Arrival, isNew: Bool, _ transaction: WorkerTransaction
+    ) throws {
+        let uid = identity.study.studyInstanceUID
+        guard studies[uid] != nil else { return }
+        studies[uid]?.counts = try transaction.counts(uid)
+        if isNew {
+            studies[uid]?.completeness.add(
+                expectedInstances: identity.expectedInstances, position: arrival.ticket.position)
+        }
+    }
+
+    private func add(
+        _ scores: [InstanceReading.Score], _ identity: InstanceReading.Identity, _ arrival: Arrival, wasKnown: Bool,
+        _ effects: inout Effects, _ transaction: WorkerTransaction
+    ) throws {
+        let uid = identity.study.studyInstanceUID
+        let wasOnDesk = studies[uid] != nil
+        guard var study = try open(uid, transaction) else { return }
+        if !study.row.isOpen {
+            study.row.isOpen = true
+            try transaction.save(study.row)
+        }
+        for score in scores {
+            let model = score.model
+            var reading =
+                try study.readings[model.id]
+                ?? self.reading(
+                    by: model, study: uid,
+                    flag: FlagRow(
+                        studyInstanceUID: uid, modelVersion: model.id.hex, package: model.version.package.hex,
+                        flag: Flag.id(studyInstanceUID: uid, version: model.id)), transaction)
+            if study.readings[model.id] == nil { try transaction.save(reading.flag) }
+            try transaction.saveScores(
+                study: uid, version: model.id.hex, sopInstanceUID: identity.sopInstanceUID,
+                probabilities: score.probabilities)
+            reading.study.add(
+                sopInstanceUID: identity.sopInstanceUID, gatewayInstance: arrival.gatewayInstance,
+                probabilities: score.probabilities)
+            if reading.example.state == .ready { reading.example.state = .growing }
+            examples.append(score.kept, to: &reading.example, shape: InputShape(model.manifest.preprocessing))
+            try transaction.save(reading.example)
+            study.readings[model.id] = reading
+        }
+        study.counts = try transaction.counts(uid)
+        // Opened from the database the study already counts this instance; the quiet period still starts here.
+        if !wasKnown || !wasOnDesk {
+            if !wasOnDesk {
+                study.completeness = Completeness(
+                    quietMilliseconds: settings.quietMilliseconds(modality: study.row.header.modality),
+                    instances: study.counts.received - 1, expectedInstances: study.row.expectedInstances,
+                    position: arrival.ticket.position)
+            }
+            study.completeness.add(expectedInstances: identity.expectedInstances, position: arrival.ticket.position)
+        }
+        for (id, reading) in study.readings where !reading.study.positiveFindings.isSubset(of: reading.told) {
+            study.readings[id] = try tell(reading, of: study, .preliminary, &effects, transaction)
+        }
+        studies[uid] = study
+    }
+
+    /// The study is complete: final flags, examples ready, off the desk.
+    func finish(_ uid: String, _ effects: inout Effects, _ transaction: WorkerTransaction) throws {
+        guard let study = studies[uid] else { return }
+        for reading in study.readings.values where reading.study.slices > 0 {
+            _ = try tell(reading, of: study, .final, &effects, transaction)
+            var example = reading.example
+            examples.finish(&example)
+            try transaction.save(example)
+        }
+        try transaction.close(uid)
+        try examples.keepBudget(transaction)
+        effects.closed.append(uid)
+    }
+
+    private func reading(
+        by model: LiveModel, study: String, flag: FlagRow, _ transaction: WorkerTransaction
+    ) throws -> OpenStudy.Reading {
+        let example =
+            try transaction.example(study, package: model.version.package.hex)
+            ?? ExampleRow(
+                studyInstanceUID: study, package: model.version.package.hex,
+                file: UUID().uuidString.lowercased() + ".safetensors", createdAt: timepiece.unix())
+        return OpenStudy.Reading(
+            model: model, study: StudyReading(manifest: model.manifest), flag: flag, told: [], example: example)
+    }
+
+    private func tell(
+        _ reading: OpenStudy.Reading, of study: OpenStudy, _ state: Flag.State, _ effects: inout Effects,
+        _ transaction: WorkerTransaction
+    ) throws -> OpenStudy.Reading {
+        var reading = reading
+        let flag = study.nextFlag(reading, state: state, decidedAt: timepiece.unix())
+        let document = try JSONEncoder().encode(flag)
+        reading.flag.revision = flag.revision
+        reading.flag.state = state == .final ? .final : .preliminary
+        reading.flag.document = String(decoding: document, as: UTF8.self)
+        reading.told = Set(flag.findings.filter(\.positive).map(\.finding))
+        try transaction.save(reading.flag)
+        effects.messages.append(
+            (
+                study.row.gateway, .flag(flag: flag.flag, revision: flag.revision, studyInstanceUID: study.uid),
+                Array(document)
+            ))
+        return reading
+    }
+}

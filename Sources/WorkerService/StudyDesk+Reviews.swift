@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import Wire
+import WorkerStore
+
+/// A radiologist's verdict as the gateway sends it.
+struct Review: Decodable {
+    enum Verdict: String, Decodable { case agree, disagree }
+
+    var review: String
+    var study: String
+    var finding: String
+    var verdict: Verdict
+    var reviewer: String
+    var role: String?
+    /// Unix milliseconds UTC.
+    var at: Int64
+    /// What the flag said that the verdict is about.
+    var positive: Bool
+
+    enum CodingKeys: String, CodingKey {
+        case review, study, finding, verdict, reviewer, role, positive
+        case at = "at_ms"
+    }
+
+    /// Agreeing with a positive flag and disagreeing with a negative one both say that the finding is there.
+    var saysPresent: Bool { (verdict == .agree) == positive }
+}
+
+extension StudyDesk {
+    /// Turns a review into a label, once; a repeat gets the same answer.
+    func takeReview(
+        gateway: String, id: String, document: Data, _ effects: inout Effects, _ transaction: WorkerTransaction
+    ) throws {
+        func answer(_ isAccepted: Bool, _ reason: String) {
+            effects.messages.append((gateway, .reviewAck(review: id, accepted: isAccepted, reason: reason), []))
+        }
+        if let before = try transaction.review(id) { return answer(before.isAccepted, before.reason) }
+        let review: Review
+        do {
+            review = try JSONDecoder().decode(Review.self, from: document)
+        } catch {
+            let reason = "the review is not readable: \(Self.problem(error))"
+            try transaction.saveReview(id, isAccepted: false, reason: reason, at: timepiece.unix())
+            return answer(false, reason)
+        }
+        let refusal = try transaction.labelRefusal(studyInstanceUID: review.study, finding: review.finding)
+        if refusal == nil {
+            try transaction.add(
+                Label(
+                    studyInstanceUID: review.study, finding: review.finding, isPresent: review.saysPresent,
+                    source: .review, reader: review.reviewer, role: review.role ?? "", at: review.at))
+            effects.hasNewLabels = true
+        }
+        try transaction.saveReview(id, isAccepted: refusal == nil, reason: refusal ?? "", at: timepiece.unix())
+        answer(refusal == nil, refusal ?? "")
+    }
+
+    /// Which key is wrong, without its value.
+    private static func problem(_ error: any Error) -> String {
+        switch error {
+        case DecodingError.keyNotFound(let key, _): "the key \(key.stringValue) is missing"
+        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
+            DecodingError.dataCorrupted(let context):
+            context.codingPath.isEmpty
+                ? "it is not JSON" : "the value of \(context.codingPath.map(\.stringValue).joined(separator: ".")) is not allowed"
+        default: "it is not JSON"
+        }
+    }
+}

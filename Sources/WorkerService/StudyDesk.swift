@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import Logging
+import ModelPackage
+import Synchronization
+import Triage
+import Wire
+import WorkerStore
+import ZeroMQ
+
+/// The one thread that commits: instances, flags, labels. It decides when a study is complete, and it is the only one
+/// that acknowledges, always after the commit.
+///
+/// Events are taken in batches and each batch is one transaction. When a commit fails (disk full), nothing is
+/// acknowledged, what is in memory is forgotten and read again from the database, and the batch is tried again.
+final class StudyDesk: @unchecked Sendable {
+    /// What a transaction leads to once it is on disk.
+    struct Effects {
+        var messages: [(gateway: String, message: ToGateway, payload: [UInt8])] = []
+        var finished: [Arrival] = []
+        var closed: [String] = []
+        var hasNewLabels = false
+        var setAside = false
+
+        mutating func acknowledge(
+            _ arrival: Arrival, _ outcome: ToGateway.Outcome, study: String = "", reason: String = ""
+        ) {
+            finished.append(arrival)
+            messages.append(
+                (
+                    arrival.gateway,
+                    .ack(
+                        sequence: arrival.sequence, outcome: outcome, studyInstanceUID: study,
+                        reason: String(reason.prefix(1000))), []
+                ))
+        }
+    }
+
+    let settings: WorkerSettings
+    let store: WorkerStore
+    let shelf: ModelShelf
+    let examples: ExampleShelf
+    let models: LiveModels
+    let ledger: ArrivalLedger
+    let timepiece: Timepiece
+    let heldOut: HeldOutShare
+    let log: Logger
+    private let events: Conveyor<DeskEvent>
+    private let board: StatusBoard
+    private let post: @Sendable (_ gateway: String, _ message: ToGateway, _ payload: [UInt8]) -> Void
+    private let isStopping = Atomic<Bool>(false)
+    private let thread = Mutex<ZeroMQ.Thread?>(nil)
+
+    // Touched by the desk's thread alone.
+    var studies: [String: OpenStudy] = [:]
+    var completions: [(gateway: String, study: String, mark: Int)] = []
+    private var flagsSentAt: [String: Int64] = [:]
+    private var gateways: Set<String> = []
+    private var lastResendAt: Int64 = .min
+    private var lastStatusAt: Int64 = .min
+
+    /// - Parameter post: sends a message to a gateway; called on the desk's thread.
+    init(
+        settings: WorkerSettings, store: WorkerStore, shelf: ModelShelf, models: LiveModels, ledger: ArrivalLedger,
+        events: Conveyor<DeskEvent>, board: StatusBoard, timepiece: Timepiece, log: Logger,
+        post: @escaping @Sendable (_ gateway: String, _ message: ToGateway, _ payload: [UInt8]) -> Void
+    ) throws {
+        self.settings = settings
+        self.store = store
+        self.shelf = shelf
+        self.models = models
+        self.ledger = ledger
+        self.events = events
+        self.board = board
+        self.timepiece = timepiece
+        self.log = log
+        self.post = post
+        examples = ExampleShelf(store: store, budgetBytes: settings.exampleMegabytes << 20, log: log)
+        let salt = try store.write { transaction in
+            if let salt = try transaction.setting("held-out-salt") { return salt }
+            let salt = UUID().uuidString
+            try transaction.set("held-out-salt", to: salt)
+            return salt
+        }
+        heldOut = HeldOutShare(share: settings.heldOutShare, salt: salt)
+        try examples.sweep()
+    }
+
+    /// Starts the thread; studies that were open when the last process ended get their quiet period anew.
+    func start() throws {
+        let thread = ZeroMQ.Thread { [self] in self.run() }
+        try thread.start()
+        self.thread.withLock { $0 = thread }
+    }
+
+    /// Ends the thread after the batch it works on; the event conveyor has to be closed first.
+    func stop() {
+        isStopping.store(true, ordering: .relaxed)
+        thread.withLock { thread in
+            defer { thread = nil }
+            return thread
+        }?.join()
+    }
+
+    private func run() {
+        persistently { effects, transaction in
+            for row in try transaction.openStudies() {
+                try self.open(row.header.studyInstanceUID, transaction)
+            }
+        }
+        while !isStopping.load(ordering: .relaxed) {
+            turn(events.take(upTo: 64, milliseconds: millisecondsToNextDue()))
+        }
+    }
+
+    /// Handles some events and whatever is due now.
+    func turn(_ batch: [DeskEvent]) {
+        if !batch.isEmpty || !due().isEmpty {
+            persistently { effects, transaction in
+                for event in batch { try self.handle(event, &effects, transaction) }
+                for study in self.due() { try self.finish(study, &effects, transaction) }
+            }
+        }
+        let now = timepiece.monotonic()
+        for case .gatewayHello(let gateway, let isNew) in batch {
+            gateways.insert(gateway)
+            if isNew {
+                flagsSentAt = [:]
+                lastResendAt = .min
+                lastStatusAt = .min
+            }
+        }
+        if lastResendAt == .min || now - lastResendAt >= Int64(settings.resendSeconds * 1000) { resendFlags(now) }
+        if lastStatusAt == .min || now - lastStatusAt >= Int64(settings.statusSeconds * 1000) || board.takeChange() {
+            sendStatus(now)
+        }
+    }
+
+    // MARK: Committing
+
+    private func persistently(_ body: (inout Effects, WorkerTransaction) throws -> Void) {
+        while true {
+            do {
+                let effects = try store.write { transaction in
+                    var effects = Effects()
+                    try body(&effects, transaction)
+                    return effects
+                }
+                perform(effects)
+                return
+            } catch {
+                log.error("worker.sqlite cannot be written, trying again: \(error)")
+                // The memory may be ahead of the database now.
+                studies = [:]
+                if isStopping.load(ordering: .relaxed) { return }
+                usleep(500_000)
+                try? store.read { transaction in
+                    for row in try transaction.openStudies() {
+                        try self.open(row.header.studyInstanceUID, transaction)
+                    }
+                }
+            }
+        }
+    }
+
+    private func perform(_ effects: Effects) {
+        let now = timepiece.monotonic()
+        for (gateway, message, payload) in effects.messages {
+            if case .flag(let flag, _, _) = message { flagsSentAt[flag] = now }
+            post(gateway, message, payload)
+        }
+        ledger.finish(effects.finished)
+        for study in effects.closed {
+            studies[study] = nil
+            models.release(study)
+        }
+        if effects.hasNewLabels { board.labelsChanged() }
+        if effects.setAside { board.refreshSetAside(store) }
+    }
+
+    private func handle(_ event: DeskEvent, _ effects: inout Effects, _ transaction: WorkerTransaction) throws {
+        switch event {
+        case .reading(let reading): try take(reading, &effects, transaction)
+        case .studyComplete(let gateway, let study, let mark):
+            completions.removeAll { $0.study == study }
+            completions.append((gateway, study, mark))
+        case .review(let gateway, let id, let document):
+            try takeReview(gateway: gateway, id: id, document: document, &effects, transaction)
+        case .flagAck(let flag, let revision): try transaction.acknowledgeFlag(flag, revision: revision)
+        case .gatewayHello: break
+        }
+    }
+
+    // MARK: Time
+
+    /// Studies that are complete now.
+    private func due() -> [String] {
+        let ready = completions.filter { ledger.isWorkedOff($0.gateway, to: $0.mark) }
+        if !ready.isEmpty {
+            for completion in ready { studies[completion.study]?.completeness.hostSaysComplete() }
+            completions.removeAll { completion in ready.contains { $0.study == completion.study } }
+        }
+        var times: [String: Int64] = [:]
+        return studies.values.filter { study in
+            let gateway = study.row.gateway
+            let time = times[gateway] ?? ledger.time(gateway)
+            times[gateway] = time
+            return study.completeness.reason(at: time) != nil
+        }.map(\.uid)
+    }
+
+    private func millisecondsToNextDue() -> Int64 {
+        if !completions.isEmpty { return 5 }
+        var next: Int64 = 250
+        for study in studies.values {
+            let quiet = settings.quietMilliseconds(modality: study.row.header.modality)
+            next = min(next, study.completeness.lastPosition + quiet - ledger.time(study.row.gateway))
+        }
+        return max(1, next)
+    }
+
+    // MARK: Sending
+
+    private func resendFlags(_ now: Int64) {
+        lastResendAt = now
+        let wait = Int64(settings.resendSeconds * 1000)
+        for gateway in gateways {
+            guard let flags = try? store.read({ try $0.unacknowledgedFlags(gateway: gateway, limit: 500) }) else { return }
+            for flag in flags where flagsSentAt[flag.flag].map({ now - $0 >= wait }) ?? true {
+                flagsSentAt[flag.flag] = now
+                post(
+                    gateway,
+                    .flag(flag: flag.flag, revision: flag.revision, studyInstanceUID: flag.studyInstanceUID),
+                    Array(flag.document.utf8))
+            }
+            if flags.isEmpty { flagsSentAt = [:] }
+        }
+    }
+
+    private func sendStatus(_ now: Int64) {
+        lastStatusAt = now
+        let document = board.document(store: store, models: models.all, queued: ledger.outstandingCount)
+        for gateway in gateways { post(gateway, .modelStatus, Array(document)) }
+    }
+}

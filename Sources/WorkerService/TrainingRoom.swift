@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Federation
+import Foundation
+import Logging
+import ModelPackage
+import Synchronization
+import Tensors
+import Torch
+import WorkerStore
+import ZeroMQ
+
+/// The thread that learns: it judges new versions and trains in open rounds, at low priority, and lets triage go first.
+final class TrainingRoom: Sendable {
+    private struct State {
+        /// Rounds that are open at the hub, by package.
+        var rounds: [Hash: RoundConfig] = [:]
+        /// What a failed run was tried with, so that it is not tried again with the same.
+        var failed: [String: Int64] = [:]
+    }
+
+    /// Training goes on for a moment at least this often, even when instances never stop coming.
+    private static let longestPauseMilliseconds: Int64 = 500
+    /// After an instance the next one is expected for so long.
+    private static let expectationMilliseconds: Int64 = 150
+
+    private let store: WorkerStore
+    private let shelf: ModelShelf
+    private let ledger: ArrivalLedger
+    private let board: StatusBoard
+    private let timepiece: Timepiece
+    private let log: Logger
+    private let state = Mutex(State())
+    private let bell = Conveyor<Void>()
+    private let isStopping = Atomic<Bool>(false)
+    private let thread = Mutex<ZeroMQ.Thread?>(nil)
+    private let onDecision = Mutex<@Sendable () -> Void>({})
+
+    init(
+        store: WorkerStore, shelf: ModelShelf, ledger: ArrivalLedger, board: StatusBoard, timepiece: Timepiece,
+        log: Logger
+    ) throws {
+        self.store = store
+        self.shelf = shelf
+        self.ledger = ledger
+        self.board = board
+        self.timepiece = timepiece
+        self.log = log
+        let thread = ZeroMQ.Thread { [self] in self.run() }
+        try thread.start()
+        self.thread.withLock { $0 = thread }
+    }
+
+    /// - Parameter body: called on the room's thread when a version was decided or a delta is ready.
+    func whenDone(_ body: @escaping @Sendable () -> Void) {
+        onDecision.withLock { $0 = body }
+    }
+
+    /// The rounds that the hub has open now; a run for another round stops.
+    func setRounds(_ rounds: [Hash: RoundConfig]) {
+        state.withLock { $0.rounds = rounds }
+        ring()
+    }
+
+    /// There may be something to do: a new version, new labels.
+    func ring() {
+        if bell.count == 0 { bell.put(()) }
+    }
+
+    /// Ends the thread at its next look at the clock, some ten milliseconds of work away.
+    func stop() {
+        isStopping.store(true, ordering: .relaxed)
+        bell.close()
+        thread.withLock { thread in
+            defer { thread = nil }
+            return thread
+        }?.join()
+    }
+
+    private func run() {
+        // Linux applies it to the calling thread alone.
+        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+        while !isStopping.load(ordering: .relaxed) {
+            _ = bell.take(upTo: 16, milliseconds: 2000)
+            if isStopping.load(ordering: .relaxed) { return }
+            let packages = (try? store.read { try $0.activePackages() }) ?? []
+            for package in packages {
+                judge(package.package)
+                if let round = state.withLock({ $0.rounds[package.package] }) { train(package, round) }
+            }
+        }
+    }
+
+    // MARK: Judging
+
+    private func judge(_ package: Hash) {
+        let versionGuard = VersionGuard(store: store, shelf: shelf, log: log, now: timepiece.unix)
+        do {
+            guard let decided = try versionGuard.judge(package: package, mayContinue: { self.giveWay() }) else { return }
+            if decided.state == .live { try shelf.refresh() }
+            board.versionsChanged()
+            onDecision.withLock { $0 }()
+        } catch {
+            log.error("a new version cannot be judged: \(error)")
+        }
+    }
+
+    // MARK: Training
+
+    private func train(_ row: PackageRow, _ round: RoundConfig) {
+        let name = "\(row.package.hex) \(round.round)"
+        do {
+            let manifest = try row.decodedManifest()
+            let findings = manifest.findings.map(\.name)
+            let (delta, counts) = try store.read {
+                (
+                    try $0.delta(package: row.package.hex, round: round.round),
+                    try $0.labelCounts(package: row.package.hex, findings: findings)
+                )
+            }
+            guard delta == nil, counts.training >= max(1, round.minimumLabels), counts.trainingPresent > 0,
+                counts.trainingAbsent > 0, FileManager.default.fileExists(atPath: shelf.parametersFile(round.base.parameters).path),
+                state.withLock({ $0.failed[name] }) != counts.lastLabel
+            else { return }
+            // Remembered until it went well, so that a run that fails waits for new labels.
+            state.withLock { $0.failed = [name: counts.lastLabel] }
+            board.update { $0 = StatusBoard.Training(state: "training", round: round.round, progress: 0) }
+            log.info("round \(round.round): training \(row.name) on \(counts.training) labelled studies")
+            try makeDelta(row, manifest, round, counts.lastLabel)
+            state.withLock { $0.failed[name] = nil }
+            board.update { $0 = StatusBoard.Training() }
+            onDecision.withLock { $0 }()
+        } catch TorchError.cancelled {
+            state.withLock { $0.failed[name] = nil }
+            board.update { $0 = StatusBoard.Training() }
+            log.info("round \(round.round): training was stopped")
+        } catch {
+            board.update { $0 = StatusBoard.Training(state: "failed", round: round.round, problem: "\(error)") }
+            log.error("round \(round.round): training failed: \(error)")
+        }
+    }
+
+    private func makeDelta(_ row: PackageRow, _ manifest: Manifest, _ round: RoundConfig, _ lastLabel: Int64) throws {
+        let package = try ModelPackage(directory: shelf.directory(row.package))
+        let examples = try store.read {
+            try $0.labelledExamples(
+                package: row.package.hex, findings: manifest.findings.map(\.name), heldOut: false)
+        }.compactMap { example -> TrainingExample? in
+            let file = store.examples.appending(path: example.file)
+            guard let content = try? ExampleFile(file), content.count > 0 else { return nil }
+            return TrainingExample(file: file, labels: manifest.findings.map { example.labels[$0.name] })
+        }
+        let base = try Safetensors.read(shelf.parametersFile(round.base.parameters))
+        let outcome = try Trainer(package: package, plan: TrainingPlan(manifest.training, round: round)).train(
+            from: base, on: examples,
+            mayContinue: { self.giveWay() && self.state.withLock { $0.rounds[row.package]?.round == round.round } },
+            progress: { progress in
+                self.board.update {
+                    $0.progress = Double(progress.step) / Double(max(1, progress.steps))
+                    $0.loss = progress.loss
+                }
+            })
+        try keep(outcome, row, round, lastLabel)
+    }
+
+    /// The delta's file first, then the row that promises it.
+    private func keep(
+        _ outcome: TrainingOutcome, _ row: PackageRow, _ round: RoundConfig, _ lastLabel: Int64
+    ) throws {
+        let data = Safetensors.encode(outcome.delta)
+        let hash = Hash(of: data)
+        let manifest = DeltaManifest(
+            round: round.round, base: round.base.id, examples: outcome.studies, hash: hash, bytes: data.count,
+            codec: "f32",
+            metrics: DeltaManifest.Metrics(
+                lossFirstEpoch: outcome.lossFirstEpoch, lossLastEpoch: outcome.lossLastEpoch, seconds: outcome.seconds))
+        try data.write(to: store.deltaFile(hash.hex), options: .atomic)
+        let document = String(decoding: try JSONEncoder().encode(manifest), as: UTF8.self)
+        let at = timepiece.unix()
+        try store.write { transaction in
+            try transaction.save(
+                DeltaRow(
+                    package: row.package.hex, round: round.round, hash: hash.hex, manifest: document,
+                    lastLabel: lastLabel, createdAt: at))
+        }
+        let loss = String(format: "%.3f → %.3f", outcome.lossFirstEpoch, outcome.lossLastEpoch)
+        log.info(
+            "round \(round.round): trained on \(outcome.studies) studies in \(String(format: "%.1f", outcome.seconds)) s, loss \(loss)")
+    }
+
+    /// Waits while triage has work, but not for ever; false when the worker stops.
+    private func giveWay() -> Bool {
+        let start = timepiece.monotonic()
+        while !isStopping.load(ordering: .relaxed) {
+            let isBusy = ledger.isBusy(withinMilliseconds: Self.expectationMilliseconds)
+            if !isBusy || timepiece.monotonic() - start >= Self.longestPauseMilliseconds { return true }
+            usleep(5000)
+        }
+        return false
+    }
+}
+
+extension TrainingPlan {
+    /// What the hub asks for; what it does not say is the package's.
+    fileprivate init(_ defaults: TrainingDefaults, round: RoundConfig) {
+        self.init(defaults, seed: round.seed)
+        optimiser = round.optimiser
+        learningRate = round.learningRate
+        weightDecay = round.weightDecay
+        momentum = round.momentum
+        epochs = round.epochs
+        batchStudies = round.batchStudies
+    }
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Federation
+import Foundation
+import Logging
+import ServiceLifecycle
+import WorkerStore
+import ZeroMQ
+
+/// A worker: receives instances from gateways, flags studies, learns from labels, takes part in rounds.
+///
+/// One study from message to flag: `GatewayLink` → `DecodingRoom` → `Scorer` → `StudyDesk` → `GatewayLink`.
+/// One label from verdict to delta: `StudyDesk` → database → `TrainingRoom` → database → `HubLink`.
+public final class Worker: Service {
+    /// Where gateways connect, with the port that was chosen for `*`.
+    public var endpoint: String { link.endpoint }
+
+    private let log: Logger
+    private let lock: StateLock
+    private let link: GatewayLink
+    private let deliveries: Conveyor<Delivery>
+    private let jobs: Conveyor<ScoringJob>
+    private let events: Conveyor<DeskEvent>
+    private let decoding: DecodingRoom
+    private let scorer: Scorer
+    private let desk: StudyDesk
+    private let room: TrainingRoom
+    private let hub: HubLink?
+
+    /// Opens the state, installs packages and starts all threads. Call `run` or, without a service group, `stop`.
+    ///
+    /// - Throws: an error whose text says which setting, file or package is wrong.
+    public convenience init(settings: WorkerSettings, log: Logger) throws {
+        try self.init(settings: settings, log: log, context: Context(), timepiece: .system)
+    }
+
+    init(settings: WorkerSettings, log: Logger, context: Context, timepiece: Timepiece) throws {
+        try settings.check()
+        self.log = log
+        let keys = try settings.siteKey.map { try CurveKeyFile.readSecret($0) }
+        let hubKey = try settings.hubKey.map { try CurveKeyFile.publicKey($0) }
+        let store = try WorkerStore(directory: settings.state)
+        lock = try StateLock(settings.state)
+        let models = LiveModels()
+        let shelf = ModelShelf(store: store, models: models, log: log, timepiece: timepiece)
+        for package in settings.packages { try shelf.install(from: package) }
+        try shelf.refresh()
+
+        let board = StatusBoard(isFederated: settings.hub != nil)
+        board.refreshSetAside(store)
+        let ledger = ArrivalLedger(timepiece: timepiece)
+        deliveries = Conveyor()
+        jobs = Conveyor(mostBytes: 64 << 20)
+        events = Conveyor()
+        let link = try GatewayLink(
+            settings: settings, context: context, ledger: ledger, deliveries: deliveries, events: events, log: log)
+        self.link = link
+        shelf.whenLiveChanges { link.setScoring(!$0.isEmpty) }
+        desk = try StudyDesk(
+            settings: settings, store: store, shelf: shelf, models: models, ledger: ledger, events: events,
+            board: board, timepiece: timepiece, log: log,
+            post: { gateway, message, payload in link.send(message, payload: payload, to: gateway) })
+        scorer = try Scorer(settings: settings, jobs: jobs, events: events, models: models, log: log)
+        decoding = try DecodingRoom(
+            settings: settings, deliveries: deliveries, jobs: jobs, events: events, models: models, shelf: shelf,
+            store: store, log: log)
+        let room = try TrainingRoom(
+            store: store, shelf: shelf, ledger: ledger, board: board, timepiece: timepiece, log: log)
+        self.room = room
+        if let endpoint = settings.hub, let hubKey, let keys {
+            let hub = try HubLink(
+                settings: settings, hub: endpoint, hubKey: hubKey, keys: keys, context: context, store: store,
+                shelf: shelf, room: room, board: board, timepiece: timepiece, log: log)
+            room.whenDone { hub.ring() }
+            self.hub = hub
+        } else {
+            hub = nil
+        }
+        board.whenLabelsChange { room.ring() }
+        try desk.start()
+        log.info("worker listens at \(link.endpoint), state in \(settings.state.path), \(models.all.count) models live")
+    }
+
+    /// Runs until the service group shuts down.
+    public func run() async throws {
+        try? await gracefulShutdown()
+        log.info("worker stops")
+        stop()
+    }
+
+    /// Ends all threads. What is not committed was not acknowledged and comes again.
+    public func stop() {
+        link.stop()
+        deliveries.close()
+        jobs.close()
+        events.close()
+        decoding.stop()
+        scorer.stop()
+        desk.stop()
+        room.stop()
+        hub?.stop()
+    }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+
+extension WorkerSettings {
+    private enum Key: String, CodingKey, CaseIterable {
+        case name, endpoint, state, packages, threads, hub, transcript
+        case decodeThreads = "decode_threads"
+        case batchSlices = "batch_slices"
+        case quietSeconds = "quiet_seconds"
+        case quietSecondsByModality = "quiet_seconds_by_modality"
+        case memoryMegabytes = "memory_megabytes"
+        case exampleMegabytes = "example_megabytes"
+        case heldOutShare = "held_out_share"
+        case resendSeconds = "resend_seconds"
+        case statusSeconds = "status_seconds"
+        case hubKey = "hub_key"
+        case siteKey = "site_key"
+        case hubSeconds = "hub_seconds"
+    }
+
+    /// Reads a JSON object. Relative paths are relative to the file's folder.
+    ///
+    /// - Parameter state: from the command line; wins over the file's.
+    /// - Throws: `SettingsError`; an unknown key is one, because a setting that is silently without effect is worse.
+    public init(file: URL, state: URL?) throws(SettingsError) {
+        let data: Data
+        do {
+            data = try Data(contentsOf: file)
+        } catch {
+            throw .unreadable(file: file.path, reason: error.localizedDescription)
+        }
+        try self.init(json: data, name: file.path, folder: file.deletingLastPathComponent(), state: state)
+    }
+
+    init(json: Data, name: String, folder: URL, state: URL?) throws(SettingsError) {
+        let value: Any
+        do {
+            value = try JSONSerialization.jsonObject(with: json)
+        } catch {
+            throw .unreadable(file: name, reason: "it is not JSON: \(error.localizedDescription)")
+        }
+        guard let object = value as? [String: Any] else {
+            throw .unreadable(file: name, reason: "it is not a JSON object")
+        }
+        let known = Key.allCases.map(\.rawValue).sorted()
+        if let unknown = object.keys.sorted().first(where: { !known.contains($0) }) {
+            throw .unknownKey(unknown, known: known)
+        }
+        let values = Values(object: object)
+        func path(_ key: Key) throws(SettingsError) -> URL? {
+            guard let path = try values.text(key.rawValue) else { return nil }
+            return URL(filePath: path, relativeTo: folder).absoluteURL
+        }
+        let ownState = try path(.state)
+        guard let state = state ?? ownState else { throw .noState }
+        self.init(state: state)
+        self.name = try values.text(Key.name.rawValue) ?? self.name
+        endpoint = try values.text(Key.endpoint.rawValue) ?? endpoint
+        packages = try values.texts(Key.packages.rawValue).map { URL(filePath: $0, relativeTo: folder).absoluteURL }
+        threads = try values.integer(Key.threads.rawValue) ?? threads
+        decodeThreads = try values.integer(Key.decodeThreads.rawValue) ?? decodeThreads
+        batchSlices = try values.integer(Key.batchSlices.rawValue) ?? batchSlices
+        quietSeconds = try values.number(Key.quietSeconds.rawValue) ?? quietSeconds
+        quietSecondsByModality = try values.numbers(Key.quietSecondsByModality.rawValue)
+        memoryMegabytes = try values.integer(Key.memoryMegabytes.rawValue) ?? memoryMegabytes
+        exampleMegabytes = try values.integer(Key.exampleMegabytes.rawValue) ?? exampleMegabytes
+        heldOutShare = try values.number(Key.heldOutShare.rawValue) ?? heldOutShare
+        resendSeconds = try values.number(Key.resendSeconds.rawValue) ?? resendSeconds
+        statusSeconds = try values.number(Key.statusSeconds.rawValue) ?? statusSeconds
+        hub = try values.text(Key.hub.rawValue)
+        hubKey = try values.text(Key.hubKey.rawValue)
+        siteKey = try path(.siteKey)
+        hubSeconds = try values.number(Key.hubSeconds.rawValue) ?? hubSeconds
+        transcript = try path(.transcript)
+    }
+
+    /// Typed reading of a JSON object.
+    private struct Values {
+        let object: [String: Any]
+
+        func text(_ key: String) throws(SettingsError) -> String? {
+            guard let value = object[key] else { return nil }
+            guard let text = value as? String, !text.isEmpty else { throw .badValue(key: key, expected: "a text") }
+            return text
+        }
+
+        func texts(_ key: String) throws(SettingsError) -> [String] {
+            guard let value = object[key] else { return [] }
+            guard let texts = value as? [String] else { throw .badValue(key: key, expected: "a list of texts") }
+            return texts
+        }
+
+        func number(_ key: String) throws(SettingsError) -> Double? {
+            guard let value = object[key] else { return nil }
+            guard let number = value as? NSNumber, !(value is Bool) else {
+                throw .badValue(key: key, expected: "a number")
+            }
+            return number.doubleValue
+        }
+
+        func integer(_ key: String) throws(SettingsError) -> Int? {
+            guard let number = try number(key) else { return nil }
+            guard let integer = Int(exactly: number) else { throw .badValue(key: key, expected: "a whole number") }
+            return integer
+        }
+
+        func numbers(_ key: String) throws(SettingsError) -> [String: Double] {
+            guard let value = object[key] else { return [:] }
+            guard let numbers = value as? [String: Double] else {
+                throw .badValue(key: key, expected: "an object of numbers")
+            }
+            return numbers
+        }
+    }
+}

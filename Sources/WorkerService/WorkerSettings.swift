@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+
+/// How a worker runs. Every setting but the state directory has a default.
+public struct WorkerSettings: Sendable, Equatable {
+    /// Shown in the gateway's status.
+    public var name = "worker"
+    /// Where gateways connect: `ipc://` (the socket is 0600) or `tcp://`.
+    public var endpoint = "ipc:///run/gantry/worker.ipc"
+    public var state: URL
+    /// Model packages (directories or zip files) to install at start.
+    public var packages: [URL] = []
+    /// Threads of libtorch for scoring.
+    public var threads = max(1, ProcessInfo.processInfo.activeProcessorCount)
+    /// Threads that decode and preprocess.
+    public var decodeThreads = min(2, max(1, ProcessInfo.processInfo.activeProcessorCount))
+    /// Slices scored in one go at most.
+    public var batchSlices = 16
+    /// A study without a count of its own is complete when nothing came for so long.
+    public var quietSeconds = 2.0
+    /// The same by modality, for example `["US": 30]`.
+    public var quietSecondsByModality: [String: Double] = [:]
+    /// Payload bytes that gateways may have in flight, together.
+    public var memoryMegabytes = 256
+    /// Disk for preprocessed slices.
+    public var exampleMegabytes = 4096
+    /// Share of the patients whose labels judge new versions instead of training.
+    public var heldOutShare = 0.2
+    /// A flag that is not acknowledged is sent again after so long.
+    public var resendSeconds = 5.0
+    /// How often the gateways hear about versions and training.
+    public var statusSeconds = 3.0
+    /// The federation hub, `tcp://host:port`; nil: the site stays alone.
+    public var hub: String?
+    /// The hub's public key (Z85).
+    public var hubKey: String?
+    /// The site's `.key` file.
+    public var siteKey: URL?
+    /// How often the hub hears from the site.
+    public var hubSeconds = 2.0
+    /// A file that records in clear text every frame that goes to the hub.
+    public var transcript: URL?
+
+    public init(state: URL) {
+        self.state = state
+    }
+
+    /// The quiet period for a modality, in milliseconds.
+    func quietMilliseconds(modality: String) -> Int64 {
+        Int64((quietSecondsByModality[modality] ?? quietSeconds) * 1000)
+    }
+
+    /// - Throws: `SettingsError` that names the first setting that cannot work.
+    public func check() throws(SettingsError) {
+        func require(_ isGood: Bool, _ key: String, _ expected: String) throws(SettingsError) {
+            if !isGood { throw .badValue(key: key, expected: expected) }
+        }
+        try require(endpoint.hasPrefix("ipc://") || endpoint.hasPrefix("tcp://"), "endpoint", "ipc://… or tcp://…")
+        try require((1...256).contains(threads), "threads", "1 to 256")
+        try require((1...64).contains(decodeThreads), "decode_threads", "1 to 64")
+        try require((1...1024).contains(batchSlices), "batch_slices", "1 to 1024")
+        try require((0...86_400).contains(quietSeconds), "quiet_seconds", "0 to 86400 seconds")
+        try require(
+            quietSecondsByModality.values.allSatisfy { (0...86_400).contains($0) }, "quiet_seconds_by_modality",
+            "0 to 86400 seconds for each modality")
+        try require((1...1 << 20).contains(memoryMegabytes), "memory_megabytes", "1 to 1048576")
+        try require((0...1 << 30).contains(exampleMegabytes), "example_megabytes", "0 to 1073741824")
+        try require((0...0.9).contains(heldOutShare), "held_out_share", "0 to 0.9")
+        try require((0.1...3600).contains(resendSeconds), "resend_seconds", "0.1 to 3600")
+        try require((0.1...3600).contains(statusSeconds), "status_seconds", "0.1 to 3600")
+        try require((0.05...3600).contains(hubSeconds), "hub_seconds", "0.05 to 3600")
+        guard let hub else { return }
+        try require(hub.hasPrefix("tcp://"), "hub", "tcp://host:port")
+        try require(hubKey != nil, "hub_key", "the hub's public key, since hub is set")
+        try require(siteKey != nil, "site_key", "the site's .key file (gantry site keygen), since hub is set")
+    }
+}
