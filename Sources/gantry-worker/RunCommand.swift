@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import ArgumentParser
+import Foundation
+import Logging
+import ServiceLifecycle
+import WorkerService
+
+/// `gantry-worker run`
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Run until SIGTERM or SIGINT.",
+        discussion: """
+            Settings come from a JSON file (--config) and from options; options win. Keys of the file: name, endpoint,
+            state, packages, threads, decode_threads, batch_slices, quiet_seconds, quiet_seconds_by_modality,
+            memory_megabytes, example_megabytes, held_out_share, resend_seconds, status_seconds, hub, hub_key, site_key,
+            hub_seconds, transcript. Only state is needed. An unknown key is an error.
+
+            The transcript is a file that records in clear text every byte that goes to the hub: for each message a line
+            "# number time frames", then each frame as a line with its length and its bytes.
+
+            Example:
+              gantry-worker run --state /var/lib/gantry/worker --package ./head-ct \\
+                  --endpoint ipc:///run/gantry/worker.ipc
+            """)
+
+    @Option(help: "JSON file with settings.")
+    var config: String?
+
+    @Option(help: "Where gateways connect, ipc://PATH or tcp://HOST:PORT. Default: ipc:///run/gantry/worker.ipc.")
+    var endpoint: String?
+
+    @Option(help: "Directory for the worker's database and files.")
+    var state: String?
+
+    @Option(help: "A model package, directory or zip, to install at start; may be given several times.")
+    var package: [String] = []
+
+    @Option(help: "Threads of libtorch for scoring. Default: all cores.")
+    var threads: Int?
+
+    @Option(help: "A study is complete when nothing came for so long. Default: 2.")
+    var quietSeconds: Double?
+
+    @Option(help: "The federation hub, tcp://HOST:PORT.")
+    var hub: String?
+
+    @Option(help: "The hub's public key: 40 characters, or its .pub file.")
+    var hubKey: String?
+
+    @Option(help: "This site's .key file (gantry site keygen).")
+    var siteKey: String?
+
+    @Option(help: "Record in clear text everything that goes to the hub.")
+    var transcript: String?
+
+    @Option(help: "trace, debug, info, notice, warning, error or critical.")
+    var logLevel: String = "info"
+
+    func run() async throws {
+        guard let level = Logger.Level(rawValue: logLevel) else {
+            throw ValidationError("--log-level is “\(logLevel)”; use trace, debug, info, notice, warning, error or critical")
+        }
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        var log = Logger(label: "gantry-worker")
+        log.logLevel = level
+        // Nothing this process writes is for other users of the machine.
+        umask(0o077)
+        // A gateway that dies while we write to its socket is an error code, not a signal.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            let worker = try Worker(settings: try settings(), log: log)
+            let group = ServiceGroup(
+                configuration: .init(
+                    services: [.init(service: worker)], gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
+            try await group.run()
+        } catch {
+            log.critical("\(error)")
+            throw ExitCode.failure
+        }
+    }
+
+    private func settings() throws -> WorkerSettings {
+        let directory = state.map { URL(filePath: $0, directoryHint: .isDirectory).absoluteURL }
+        var settings: WorkerSettings
+        if let config {
+            settings = try WorkerSettings(file: URL(filePath: config).absoluteURL, state: directory)
+        } else if let directory {
+            settings = WorkerSettings(state: directory)
+        } else {
+            throw SettingsError.noState
+        }
+        settings.endpoint = endpoint ?? settings.endpoint
+        if !package.isEmpty { settings.packages = package.map { URL(filePath: $0).absoluteURL } }
+        settings.threads = threads ?? settings.threads
+        settings.quietSeconds = quietSeconds ?? settings.quietSeconds
+        settings.hub = hub ?? settings.hub
+        settings.hubKey = hubKey ?? settings.hubKey
+        settings.siteKey = siteKey.map { URL(filePath: $0).absoluteURL } ?? settings.siteKey
+        settings.transcript = transcript.map { URL(filePath: $0).absoluteURL } ?? settings.transcript
+        return settings
+    }
+}
