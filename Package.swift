@@ -96,7 +96,7 @@ let package = Package(
         // A DICOM instance to what a model sees.
         .target(name: "Imaging", dependencies: ["CImaging", "ModelPackage"], swiftSettings: strict),
         // Synthetic studies with known truth.
-        .target(name: "Phantoms", dependencies: ["CImaging", "Imaging"], swiftSettings: strict),
+        .target(name: "Phantoms", dependencies: ["CImaging", "Imaging", "ModelPackage"], swiftSettings: strict),
         // libtorch behind a plain C interface.
         .target(
             name: "CTorch",
