@@ -95,7 +95,10 @@ extension Courier {
         link.version = version
         link.creditBytes = 0
         reviewsAtSteadyMilliseconds = 0
-        shared.host.info("Worker \(worker) (\(version)) is there at \(link.endpoint).")
+        let line = "Worker \(worker) (\(version)) is there at \(link.endpoint)."
+        // Who read that it was lost also reads that it is back.
+        if link.wasLost { shared.host.warning(line) } else { shared.host.info(line) }
+        link.wasLost = false
     }
 
     /// What it has not acknowledged is for the next one, or for its next session.
@@ -104,6 +107,7 @@ extension Courier {
         guard link.session != nil else { return }
         link.session = nil
         link.creditBytes = 0
+        link.wasLost = true
         shared.host.warning(
             "Worker \(link.name) at \(link.endpoint) is lost: \(reason). Instances wait until it is back.")
         guard index == active else { return }

@@ -15,6 +15,7 @@ final class WorkerLink {
     var isConnected = false
     /// The worker process we agreed with; nil before its hello and after its loss.
     var session: String?
+    var wasLost = false
     var name = ""
     var version = ""
     var creditBytes: Int64 = 0

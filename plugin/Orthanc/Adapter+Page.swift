@@ -8,18 +8,17 @@ extension Adapter {
         base-uri 'none'; form-action 'none'; frame-ancestors 'self'
         """
 
-    /// - Parameter path: parts after `/gantry/`, beginning with `app`; others are shown the way to it.
+    /// Orthanc does not tell `/gantry/app` from `/gantry/app/`, so the files are found beside both, and the page's
+    /// relative links work behind a path prefix either way.
+    ///
+    /// - Parameter path: parts after `/gantry/`.
     func page(_ path: [String]) -> Response {
-        guard path.first == "app", path.count == 2, let name = path.last else {
-            // Relative, so that it also works behind a path prefix.
-            let location = path.isEmpty ? "gantry/app/" : "app/"
-            let isRoot = path.isEmpty || path == [""] || path == ["app"]
-            return isRoot ? redirect(to: location) : failure(404, "The page has no such file.")
-        }
-        switch name {
-        case "", "index.html": return file(PackageResources.index_html, "text/html; charset=utf-8")
-        case "app.css": return file(PackageResources.app_css, "text/css; charset=utf-8")
-        case "app.js": return file(PackageResources.app_js, "text/javascript; charset=utf-8")
+        switch path {
+        case [], [""]: return Response(status: 302, type: "text/plain", headers: [("Location", "/gantry/app/")], body: [])
+        case ["app"], ["app", ""], ["app", "index.html"]:
+            return file(PackageResources.index_html, "text/html; charset=utf-8")
+        case ["app.css"], ["app", "app.css"]: return file(PackageResources.app_css, "text/css; charset=utf-8")
+        case ["app.js"], ["app", "app.js"]: return file(PackageResources.app_js, "text/javascript; charset=utf-8")
         default: return failure(404, "The page has no such file.")
         }
     }
@@ -31,9 +30,5 @@ extension Adapter {
                 ("Content-Security-Policy", Adapter.policy), ("X-Content-Type-Options", "nosniff"),
                 ("Referrer-Policy", "no-referrer"), ("Cache-Control", "no-cache"),
             ], body: bytes)
-    }
-
-    private func redirect(to location: String) -> Response {
-        Response(status: 302, type: "text/plain", headers: [("Location", location)], body: [])
     }
 }

@@ -15,7 +15,7 @@ extension Adapter {
             return request.method == .get ? study(path[1]) : onlyAllowed("GET")
         case "studies" where path.count == 3 && path[2] == "review":
             return request.method == .post ? review(path[1], request) : onlyAllowed("POST")
-        case nil, "", "app":
+        case nil, "", "app", "app.css", "app.js":
             return request.method == .get ? page(path) : onlyAllowed("GET")
         default:
             return failure(404, "There is no such route. Routes: status, worklist, studies/{id}, studies/{id}/review, app/.")
@@ -108,7 +108,7 @@ extension Adapter {
 
     private func onlyAllowed(_ method: String) -> Response {
         var response = failure(405, "Use \(method).")
-        response.headers.append(("Allow", method))
+        response.allowedMethod = method
         return response
     }
 

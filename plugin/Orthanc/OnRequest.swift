@@ -70,6 +70,8 @@ struct Response: Sendable {
     var type = "application/json"
     var headers: [(name: String, value: String)] = []
     var body: [UInt8]
+    /// With status 405.
+    var allowedMethod = ""
 
     static func json(_ text: String) -> Response {
         Response(headers: [("Cache-Control", "no-store")], body: Array(text.utf8))
@@ -78,6 +80,11 @@ struct Response: Sendable {
 
 extension Orthanc {
     func answer(_ response: Response, on output: OpaquePointer) {
+        if response.status == 405 {
+            // Orthanc refuses this status in the general function.
+            unsafe OrthancPluginSendMethodNotAllowed(context, output, response.allowedMethod)
+            return
+        }
         for header in response.headers { unsafe OrthancPluginSetHttpHeader(context, output, header.name, header.value) }
         let size = UInt32(clamping: response.body.count)
         unsafe response.body.withUnsafeBytes { bytes in

@@ -2,6 +2,8 @@
 "use strict";
 
 const pollMilliseconds = 1000;
+/** …/gantry/, whether the page was opened with or without a slash at the end, and behind any path prefix. */
+const root = document.currentScript.src.replace(/(app\/)?app\.js.*$/, "");
 const body = document.getElementById("studies");
 const state = document.getElementById("state");
 const reviewer = document.getElementById("reviewer");
@@ -59,7 +61,7 @@ async function send(study, finding, verdict) {
   rows.delete(study.study);
   let problem = "";
   try {
-    const answer = await fetch(`../studies/${encodeURIComponent(study.study)}/review`, {
+    const answer = await fetch(`${root}studies/${encodeURIComponent(study.study)}/review`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({
@@ -124,7 +126,7 @@ function makeRow(study) {
   const description = [study.modality, study.description].filter(Boolean).join(" ") || "Study";
   if (study.gateway_study) {
     const link = element("a", description);
-    link.href = `../../app/explorer.html#study?uuid=${encodeURIComponent(study.gateway_study)}`;
+    link.href = `${root}../app/explorer.html#study?uuid=${encodeURIComponent(study.gateway_study)}`;
     about.append(link);
   } else about.append(description);
   about.append(element("span", [study.study_date, study.accession_number].filter(Boolean).join(" · "), "quiet"));
@@ -182,7 +184,7 @@ function show(list) {
 
 async function refresh() {
   try {
-    const answer = await fetch("../worklist", { cache: "no-store" });
+    const answer = await fetch(`${root}worklist`, { cache: "no-store" });
     if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `status ${answer.status}`);
     show(await answer.json());
   } catch (error) {
