@@ -11,6 +11,6 @@ struct Gantry: ParsableCommand {
             that learn together. This command makes and checks what they need.
             """,
         subcommands: [
-            ModelCommand.self, LabelsCommand.self, SiteCommand.self, AuditCommand.self,
+            ModelCommand.self, PhantomCommand.self, LabelsCommand.self, SiteCommand.self, AuditCommand.self,
         ])
 }
