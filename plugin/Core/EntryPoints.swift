@@ -14,6 +14,11 @@ import ZeroMQ
 public func gantry_abi_version() -> Int32 { GANTRY_ABI_VERSION }
 
 @c @implementation
+public func gantry_version() -> UnsafePointer<CChar>? {
+    unsafe UnsafeRawPointer(Release.text.utf8Start).assumingMemoryBound(to: CChar.self)
+}
+
+@c @implementation
 public func gantry_open(
     _ options: UnsafePointer<gantry_options>?, _ gateway: UnsafeMutablePointer<OpaquePointer?>?,
     _ error: UnsafeMutablePointer<CChar>?, _ errorCapacity: Int

@@ -16,6 +16,9 @@ final class Gateway: Sendable {
     /// - Throws: `ZeroMQError` when threads or file descriptors are exhausted.
     init(settings: GatewaySettings, host: Host) throws(ZeroMQError) {
         shared = try Shared(settings: settings, host: host)
+        host.info(
+            "Gantry \(Release.version) as \(settings.name); database in \(settings.stateDirectory); workers at "
+                + "\(settings.workers.joined(separator: ", ")).")
         // The database is tried at once, so that the log says at start what is wrong with it.
         _ = try? shared.store.write { _ in }
         let shared = self.shared

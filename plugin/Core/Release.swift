@@ -2,5 +2,6 @@
 
 /// This build.
 enum Release {
-    static let version = "0.1.0"
+    static let text: StaticString = "0.1.0"
+    static var version: String { text.description }
 }

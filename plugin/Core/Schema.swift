@@ -35,6 +35,8 @@ enum Schema {
             reason TEXT NOT NULL, json TEXT NOT NULL) STRICT, WITHOUT ROWID;
         CREATE INDEX review_by_study ON review (study);
         CREATE INDEX review_pending ON review (at_ms) WHERE state = 'pending';
+        -- How often each outcome was committed, so that the status need not count rows.
+        CREATE TABLE tally (outcome TEXT PRIMARY KEY, instances INTEGER NOT NULL) STRICT, WITHOUT ROWID;
         -- Positions in the host's log: see Store+Log.
         CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
         """

@@ -94,8 +94,7 @@ extension Store {
                     'outbox', json_object('waiting', (SELECT count(*) FROM outbox),
                         'bytes', (SELECT ifnull(sum(size_bytes), 0) FROM outbox),
                         'oldest_received_at_ms', (SELECT received_at_ms FROM outbox ORDER BY sequence LIMIT 1)),
-                    'outcomes', (SELECT json_group_object(outcome, n)
-                        FROM (SELECT outcome, count(*) AS n FROM outcome GROUP BY outcome)),
+                    'outcomes', (SELECT json_group_object(outcome, instances) FROM tally),
                     'flags', (SELECT json_group_object(urgency, n)
                         FROM (SELECT urgency, count(*) AS n FROM flag GROUP BY urgency)),
                     'reviews', (SELECT json_group_object(state, n)

@@ -48,6 +48,11 @@ extension Store {
             "INSERT OR REPLACE INTO outcome (instance, study, outcome, reason, at_ms) VALUES (?, ?, ?, ?, ?)",
             .text(row.instance), .integer(study), .text(settlement.outcome), .text(settlement.reason),
             .integer(Clock.nowMilliseconds()))
+        try database.run(
+            """
+            INSERT INTO tally (outcome, instances) VALUES (?, 1)
+            ON CONFLICT (outcome) DO UPDATE SET instances = instances + 1
+            """, .text(settlement.outcome))
     }
 
     /// The row of a study, made when it is new. An empty uid stands for the study that `instance` alone belongs to.

@@ -9,7 +9,6 @@ import COrthanc
 // The four functions that Orthanc looks for. None of them ever makes Orthanc's start fail: images come first.
 
 private let pluginName: StaticString = "gantry"
-private let pluginVersion: StaticString = "0.1.0"
 
 @c public func OrthancPluginInitialize(_ context: UnsafeMutablePointer<OrthancPluginContext>?) -> Int32 {
     guard let context = unsafe context else { return 0 }
@@ -50,6 +49,4 @@ private let pluginVersion: StaticString = "0.1.0"
     unsafe UnsafeRawPointer(pluginName.utf8Start).assumingMemoryBound(to: CChar.self)
 }
 
-@c public func OrthancPluginGetVersion() -> UnsafePointer<CChar>? {
-    unsafe UnsafeRawPointer(pluginVersion.utf8Start).assumingMemoryBound(to: CChar.self)
-}
+@c public func OrthancPluginGetVersion() -> UnsafePointer<CChar>? { unsafe gantry_version() }

@@ -139,6 +139,9 @@ typedef struct gantry_instance {
 /** GANTRY_ABI_VERSION of the library. */
 int32_t gantry_abi_version(void);
 
+/** The library's release, for example "0.1.0"; never freed. */
+const char *gantry_version(void);
+
 /** Opens a gateway and starts its threads. A database or worker that cannot be used is no error: Gantry says so in
  *  the log and in the status and goes on trying. `error` (may be null) receives the reason of a failure. */
 int32_t gantry_open(const gantry_options *options, gantry_gateway **gateway, char *error, size_t error_capacity);

@@ -178,7 +178,7 @@ function show(list) {
   document.getElementById("empty").hidden = list.studies.length > 0;
   const urgent = list.studies.filter((study) => study.urgency === "critical" || study.urgency === "urgent").length;
   document.title = urgent ? `(${urgent}) Gantry worklist` : "Gantry worklist";
-  state.textContent = `${list.studies.length} studies, ${urgent} urgent or critical`;
+  state.textContent = `${list.studies.length} flagged, ${urgent} urgent or critical`;
   state.classList.remove("lost");
 }
 

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import Wire
+import ZeroMQ
+
+/// The worker's side of the wire, driven by the test itself.
+final class ScriptedWorker {
+    let socket: Socket
+    let session = UUID().uuidString
+    private var peer: [UInt8] = []
+    /// What came and was not asked for yet.
+    private var waiting: [(message: ToWorker, payload: [UInt8])] = []
+    var credit: Int64
+
+    init(_ endpoint: String, credit: Int64 = 1 << 30) throws {
+        socket = try Socket(.router, in: try Context())
+        try socket.bind(endpoint)
+        self.credit = credit
+    }
+
+    func say(_ message: ToGateway, payload: String = "") throws {
+        _ = try socket.send([Frame(peer)] + message.envelope.frames.map { Frame($0) } + [Frame(payload)])
+    }
+
+    func say(raw frames: [[UInt8]]) throws { _ = try socket.send([Frame(peer)] + frames.map { Frame($0) }) }
+
+    /// Answers hellos, and gives the first message that `want` takes within `seconds`.
+    func next(
+        within seconds: Double = 10, _ want: (ToWorker) -> Bool
+    ) throws -> (message: ToWorker, payload: [UInt8])? {
+        let deadline = Date().addingTimeInterval(seconds)
+        while true {
+            if let index = waiting.firstIndex(where: { want($0.message) }) { return waiting.remove(at: index) }
+            guard Date() < deadline else { return nil }
+            try waitForInput(on: [socket], or: nil, timeoutMilliseconds: 20)
+            try listen()
+        }
+    }
+
+    /// Reads what is there.
+    func listen() throws {
+        while let frames = try socket.receive(), let payload = frames.last {
+            peer = frames[0].bytes
+            let message = try ToWorker(Envelope(frames: frames.dropFirst().dropLast().map(\.bytes)))
+            if case .hello = message {
+                try say(.hello(worker: "scripted", session: session, version: "test"))
+                try say(.credit(bytes: credit))
+            } else {
+                waiting.append((message, payload.bytes))
+            }
+        }
+    }
+
+    /// The next instance: sequence, id, bytes.
+    func nextInstance(within seconds: Double = 10) throws -> (sequence: Int64, id: String, bytes: [UInt8])? {
+        let found = try next(within: seconds) { if case .instance = $0 { true } else { false } }
+        guard let found, case .instance(let sequence, let instance, _, _) = found.message else { return nil }
+        return (sequence, instance.text, found.payload)
+    }
+
+    func acknowledge(_ sequence: Int64, study: String = "1.2.3", outcome: ToGateway.Outcome = .scored, reason: String = "") throws {
+        try say(.ack(sequence: sequence, outcome: outcome, studyInstanceUID: study, reason: reason))
+    }
+}
+
+/// Waits until `condition` holds, at most ten seconds.
+func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
+    let deadline = Date().addingTimeInterval(10)
+    while Date() < deadline {
+        if try condition() { return true }
+        usleep(10_000)
+    }
+    return try condition()
+}
+
+/// A directory and an endpoint of the test's own.
+final class Place {
+    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("gantry-\(UUID().uuidString.prefix(12))")
+    var endpoint: String { "ipc://\(directory.path).ipc" }
+
+    init() throws { try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true) }
+    deinit { try? FileManager.default.removeItem(at: directory) }
+}
+
+/// A flag as a worker sends it.
+func flagJSON(study: String, urgency: String, probability: Double, state: String = "final", version: String = "v1", instance: String = "i1") -> String {
+    """
+    {"flag":"f-\(study)","revision":1,"state":"\(state)","study":"\(study)","gateway_instance":"\(instance)",
+    "model":{"name":"head-ct","title":"Head CT","package":"p","version":"\(version)","intended_use":"test"},
+    "urgency":"\(urgency)","findings":[{"finding":"haemorrhage","title":"Haemorrhage","probability":\(probability),
+    "threshold":0.5,"positive":\(probability >= 0.5),"urgency":"critical","evidence":[]}],
+    "instances":{"received":1,"scored":1,"set_aside":0},"patient":{"name":"Doe^J","id":"1","birth_date":""},
+    "description":"CT","modality":"CT","accession_number":"A","study_date":"20260101","arrived_at_ms":5,
+    "last_instance_at_ms":6,"decided_at_ms":7}
+    """
+}

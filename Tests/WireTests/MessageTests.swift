@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Testing
+
+@testable import Wire
+
+@Suite struct MessageTests {
+    static let instance = GatewayInstanceID("6e2c0ec2-5d99c8ca-c1c21cee-79a09605-68391d12")!
+
+    static let toWorker: [ToWorker] = [
+        .hello(gateway: "gw", session: "s1", version: "0.1.0"),
+        .instance(sequence: 7, instance: instance, receivedAtMilliseconds: 1_700_000_000_000, callingAETitle: "CT 1"),
+        .fetched(request: 3, instance: instance, found: true), .fetched(request: 4, instance: instance, found: false),
+        .studyComplete(studyInstanceUID: "1.2.3"), .review(id: "r1"), .flagAck(flag: "f", revision: 2), .bye,
+        .error(name: "not-text", text: "a field that is not UTF-8"),
+    ]
+
+    static let toGateway: [ToGateway] = [
+        .hello(worker: "w", session: "s", version: "1"), .credit(bytes: 67_108_864),
+        .ack(sequence: 9, outcome: .scored, studyInstanceUID: "1.2.3", reason: ""),
+        .ack(sequence: 9, outcome: .ignored, studyInstanceUID: "1.2.3", reason: "modality MR"),
+        .ack(sequence: 9, outcome: .setAside, studyInstanceUID: "", reason: "not DICOM"),
+        .fetch(request: 1, instance: instance), .flag(flag: "f", revision: 1, studyInstanceUID: "1.2.3"),
+        .reviewAck(review: "r", accepted: true, reason: ""), .reviewAck(review: "r", accepted: false, reason: "no study"),
+        .modelStatus, .bye, .error(name: "n", text: "t"),
+    ]
+
+    @Test(arguments: toWorker) func `what a gateway says is read back as it was`(_ message: ToWorker) throws {
+        let bytes = message.envelope.frames.map { Array($0.utf8) }
+        #expect(try ToWorker(Envelope(frames: bytes)) == message)
+    }
+
+    @Test(arguments: toGateway) func `what a worker says is read back as it was`(_ message: ToGateway) throws {
+        let bytes = message.envelope.frames.map { Array($0.utf8) }
+        #expect(try ToGateway(Envelope(frames: bytes)) == message)
+    }
+
+    @Test func `the first frame names protocol and verb`() {
+        #expect(ToGateway.credit(bytes: 5).envelope.frames == ["GANTRY1 credit", "5"])
+    }
+
+    @Test func `a message that cannot be read is refused with its reason`() {
+        func error(_ frames: [[UInt8]]) -> WireError? {
+            do throws(WireError) {
+                _ = try ToGateway(Envelope(frames: frames))
+                return nil
+            } catch {
+                return error
+            }
+        }
+        func error(_ frames: [String]) -> WireError? { error(frames.map { Array($0.utf8) }) }
+        #expect(error([[UInt8]]()) == .empty)
+        #expect(error(["HTTP/1.1 200"]) == .otherProtocol("HTTP/1.1 200"))
+        #expect(error(["GANTRY1"]) == .otherProtocol("GANTRY1"))
+        #expect(error([""]) == .otherProtocol(""))
+        #expect(error(["GANTRY1 "]) == .unknownVerb(""))
+        #expect(error(["GANTRY1 dance"]) == .unknownVerb("dance"))
+        #expect(error(["GANTRY1 credit"]) == .wrongFields(verb: "credit", expected: 1, found: 0))
+        #expect(error(["GANTRY1 credit", "-1"]) == .badValue(verb: "credit", field: "bytes"))
+        #expect(error(["GANTRY1 credit", "99999999999999999999"]) == .badValue(verb: "credit", field: "bytes"))
+        #expect(error(["GANTRY1 ack", "1", "eaten", "", ""]) == .badValue(verb: "ack", field: "outcome"))
+        #expect(error(["GANTRY1 fetch", "1", "a b"]) == .badValue(verb: "fetch", field: "instance"))
+        #expect(error([Array("GANTRY1 bye".utf8), [0xff, 0xfe]]) == .notText)
+        #expect(error([Array("GANTRY1 bye".utf8), [UInt8](repeating: 65, count: 4_097)]) == .fieldTooLong(4_097))
+        #expect(error([[UInt8]](repeating: [65], count: 18)) == .tooManyFields(17))
+    }
+
+    @Test func `random frames never trap`() {
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<20_000 {
+            let frames = (0..<Int.random(in: 0...6, using: &generator)).map { index -> [UInt8] in
+                let verbs = ["GANTRY1 ack", "GANTRY1 flag", "GANTRY1 fetch", "GANTRY1 credit", "GANTRY1", "G ANTRY1 ack"]
+                if index == 0, Bool.random(using: &generator) { return Array(verbs.randomElement(using: &generator)!.utf8) }
+                return (0..<Int.random(in: 0...12, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) }
+            }
+            _ = try? ToGateway(Envelope(frames: frames))
+            _ = try? ToWorker(Envelope(frames: frames))
+        }
+    }
+
+    @Test(arguments: ["", "with space", "tab\t", "ä", String(repeating: "x", count: 129)])
+    func `an instance id that could not be a frame's field is refused`(_ text: String) {
+        #expect(GatewayInstanceID(text) == nil)
+    }
+}
