@@ -25,7 +25,8 @@ struct SiteCommand: ParsableCommand {
         @Option(help: "Name of the site: letters, digits, dots, dashes, underscores.")
         var name: String
 
-        @Option(help: "The site's public key, 40 characters of Z85, or the path of its .pub file.")
+        // A key may begin with a dash.
+    @Option(parsing: .unconditional, help: "The site's public key, 40 characters of Z85, or the path of its .pub file.")
         var key: String
 
         func run() throws {
