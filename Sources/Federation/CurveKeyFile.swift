@@ -2,12 +2,13 @@
 import Foundation
 import ZeroMQ
 
-/// Key files of sites and hub: `NAME.key` with the secret key, readable by its owner only, and `NAME.pub` with the
-/// public key, which is not secret. Text, one `key: value` on a line, lines with `#` first are remarks:
+/// Key files of sites and hub. `NAME.pub` is one line, the public key in 40 characters of Z85, so that a command can
+/// take `"$(cat NAME.pub)"`. `NAME.key` has the secret key and is readable by its owner only:
 ///
+///     # a remark
 ///     name: A
 ///     public-key: <40 characters of Z85>
-///     secret-key: <40 characters of Z85>     (NAME.key only)
+///     secret-key: <40 characters of Z85>
 public enum CurveKeyFile {
     /// Writes `name.key` (0600) and `name.pub` (0644) into `directory`, which is created (0700) when missing.
     ///
@@ -29,13 +30,16 @@ public enum CurveKeyFile {
         for file in [secret, open] where FileManager.default.fileExists(atPath: file.path) {
             throw .exists(file.path)
         }
-        let publicText = "name: \(name)\npublic-key: \(keys.publicKey)\n"
         try create(
             secret, mode: 0o600,
-            "# Gantry secret key. Never copy it off this machine, never send it to anybody.\n"
-                + publicText + "secret-key: \(keys.secretKey)\n")
-        try create(
-            open, mode: 0o644, "# Gantry public key. Send this file to the operator of the hub.\n" + publicText)
+            """
+            # Gantry secret key. Never copy it off this machine, never send it to anybody.
+            name: \(name)
+            public-key: \(keys.publicKey)
+            secret-key: \(keys.secretKey)
+
+            """)
+        try create(open, mode: 0o644, keys.publicKey + "\n")
         return (secret, open)
     }
 
@@ -43,7 +47,12 @@ public enum CurveKeyFile {
     ///
     /// - Throws: `CurveKeyFileError.tooOpen` when anybody but the owner could read it.
     public static func readSecret(_ file: URL) throws(CurveKeyFileError) -> CurveKeyPair {
-        let values = try read(file, secret: true)
+        var values: [String: String] = [:]
+        for line in try read(file, secret: true).split(separator: "\n") where !line.hasPrefix("#") {
+            guard let colon = line.firstIndex(of: ":") else { continue }
+            values[line[..<colon].trimmingCharacters(in: .whitespaces)] =
+                line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
+        }
         guard let key = values["secret-key"] else {
             throw .unreadable(file.path, "it has no line secret-key; give the .key file, not the .pub file")
         }
@@ -60,8 +69,9 @@ public enum CurveKeyFile {
     public static func publicKey(_ keyOrPath: String) throws(CurveKeyFileError) -> String {
         if CurveKeyPair.isKey(keyOrPath) { return keyOrPath }
         guard FileManager.default.fileExists(atPath: keyOrPath) else { throw .neitherKeyNorFile(keyOrPath) }
-        guard let key = try read(URL(filePath: keyOrPath), secret: false)["public-key"], CurveKeyPair.isKey(key) else {
-            throw .unreadable(keyOrPath, "it has no line public-key with 40 characters of Z85")
+        let key = try read(URL(filePath: keyOrPath), secret: false).trimmingCharacters(in: .whitespacesAndNewlines)
+        guard CurveKeyPair.isKey(key) else {
+            throw .unreadable(keyOrPath, "it is not one line of 40 characters of Z85; give the .pub file")
         }
         return key
     }
@@ -82,7 +92,7 @@ public enum CurveKeyFile {
         }
     }
 
-    private static func read(_ file: URL, secret: Bool) throws(CurveKeyFileError) -> [String: String] {
+    private static func read(_ file: URL, secret: Bool) throws(CurveKeyFileError) -> String {
         let descriptor = open(file.path, O_RDONLY | O_CLOEXEC)
         if descriptor < 0 { throw .unreadable(file.path, String(cString: strerror(errno))) }
         let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
@@ -98,13 +108,7 @@ public enum CurveKeyFile {
         guard let data = try? handle.read(upToCount: 4096), let text = String(validating: data, as: UTF8.self) else {
             throw .unreadable(file.path, "it is not a text file")
         }
-        var values: [String: String] = [:]
-        for line in text.split(separator: "\n") where !line.hasPrefix("#") {
-            guard let colon = line.firstIndex(of: ":") else { continue }
-            values[line[..<colon].trimmingCharacters(in: .whitespaces)] =
-                line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
-        }
-        return values
+        return text
     }
 }
 
