@@ -129,7 +129,7 @@ let package = Package(
         .target(
             name: "WorkerService",
             dependencies: [
-                "Federation", "Imaging", "Torch", "Triage", "Wire", "WorkerStore", "ZeroMQ",
+                "Federation", "Imaging", "ModelPackage", "Tensors", "Torch", "Triage", "Wire", "WorkerStore", "ZeroMQ",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
@@ -167,7 +167,12 @@ let package = Package(
         .testTarget(name: "ImagingTests", dependencies: ["Imaging", "Phantoms"], swiftSettings: strict),
         .testTarget(name: "TorchTests", dependencies: ["Torch"], swiftSettings: strict),
         .testTarget(name: "ModelPackageTests", dependencies: ["ModelPackage", "Tensors"], swiftSettings: strict),
-        .testTarget(name: "WorkerTests", dependencies: ["WorkerService", "Phantoms"], swiftSettings: strict),
+        .testTarget(
+            name: "WorkerTests",
+            dependencies: [
+                "Federation", "ModelPackage", "Phantoms", "Tensors", "Torch", "Triage", "Wire", "WorkerService", "WorkerStore",
+                "ZeroMQ", .product(name: "GRDB", package: "GRDB.swift"),
+            ], swiftSettings: strict),
         .testTarget(
             name: "HubTests", dependencies: ["Audit", "Federation", "HubService", "HubStore", "Rounds", "Tensors", "ZeroMQ"],
             swiftSettings: strict),
