@@ -68,6 +68,23 @@ import Testing
         #expect(names.contains { $0.hasPrefix("gateway.sqlite.damaged-") })
     }
 
+    @Test func `damage that only a reader sees sets the database aside too`() throws {
+        let place = try Place()
+        let host = ScriptedHost()
+        let gateway = try OpenGateway(host, directory: place.directory, worker: place.endpoint)
+        #expect(eventually { (gateway.status["log"] as? [String: Any])?["log_read_at_ms"] != nil })
+        for number in 0..<4 { #expect(host.store("i\(number)", [1], in: gateway) == 0) }
+        #expect(eventually { gateway.number("outbox", "waiting") == 4 })
+        let path = place.directory.path + "/gateway.sqlite"
+        for suffix in ["", "-wal"] {
+            let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path + suffix))
+            try file.write(contentsOf: Data(repeating: 0x55, count: 20_000))
+            try file.close()
+        }
+        #expect(eventually { gateway.number("database", "set_aside") == 1 })
+        #expect(eventually { gateway.number("outbox", "waiting") == 4 })
+    }
+
     @Test func `without a usable database instances go on being taken, and all is found when it can be used again`() throws {
         let place = try Place()
         let host = ScriptedHost()

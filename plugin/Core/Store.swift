@@ -83,19 +83,24 @@ final class Store: Sendable {
     func read<Result: Sendable>(_ body: (Connection) throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
         try reader.withLock { reader throws(SQLiteError) in
             if reader.generation != generation { reader = Reader(generation: generation) }
-            let connection: Connection
-            if let open = reader.connection {
-                connection = open
-            } else {
-                connection = try Connection(path: path, readOnly: true)
-                reader.connection = connection
-            }
             do throws(SQLiteError) {
+                if let connection = reader.connection { return try body(connection) }
+                let connection = try Connection(path: path, readOnly: true)
+                reader.connection = connection
                 return try body(connection)
             } catch {
                 reader.connection = nil
+                if error.isDamage { noticeDamage(error, generation: reader.generation) }
                 throw error
             }
+        }
+    }
+
+    /// The writer may not see damage for a long time, as it has the pages it needs in its cache.
+    private func noticeDamage(_ error: SQLiteError, generation seen: Int) {
+        writer.withLock { writer in
+            // Else the writer has already begun anew.
+            if seen == generation { fail(&writer, error) }
         }
     }
 
