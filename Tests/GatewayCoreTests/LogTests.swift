@@ -68,7 +68,7 @@ import Testing
         #expect(names.contains { $0.hasPrefix("gateway.sqlite.damaged-") })
     }
 
-    @Test func `damage that only a reader sees sets the database aside too`() throws {
+    @Test func `damage under a running gateway is noticed with the next change`() throws {
         let place = try Place()
         let host = ScriptedHost()
         let gateway = try OpenGateway(host, directory: place.directory, worker: place.endpoint)
@@ -81,8 +81,9 @@ import Testing
             try file.write(contentsOf: Data(repeating: 0x55, count: 20_000))
             try file.close()
         }
+        #expect(host.store("i4", [1], in: gateway) == 0)
         #expect(eventually { gateway.number("database", "set_aside") == 1 })
-        #expect(eventually { gateway.number("outbox", "waiting") == 4 })
+        #expect(eventually { gateway.number("outbox", "waiting") == 5 })
     }
 
     @Test func `without a usable database instances go on being taken, and all is found when it can be used again`() throws {
