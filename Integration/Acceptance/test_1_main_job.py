@@ -39,7 +39,7 @@ def test_every_study_has_exactly_one_final_flag_for_each_live_version(demo):
     for name in result["hospitals"]:
         flags = read_rows(
             folder / name / "worker" / "state" / "worker.sqlite",
-            "SELECT study_instance_uid, model_version, COUNT(*) AS n FROM flags GROUP BY 1, 2")
+            "SELECT study_instance_uid, model_version, COUNT(*) AS n FROM flag GROUP BY 1, 2")
         assert flags and all(flag["n"] == 1 for flag in flags)
 
 

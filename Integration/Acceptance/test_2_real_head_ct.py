@@ -20,7 +20,7 @@ def test_a_real_head_ct_is_stored_and_flagged_once(start, package):
 
     wait_until("both studies are on the worklist",
                lambda: len([row for row in hospital.orthanc.worklist() if row["state"] == "final"]) == 2, 120)
-    wait_until("the outbox is empty", lambda: hospital.orthanc.get("/gantry/status")["outbox"]["depth"] == 0)
+    wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0)
     counts = []
     for row in hospital.orthanc.worklist():
         study = hospital.orthanc.study(row["study"])

@@ -78,7 +78,7 @@ def test_the_same_study_sent_twice_is_flagged_once(start, package, phantoms):
     hospital.orthanc.send(study.files)
     first = flagged_once(hospital, study, len(study.files))
     hospital.orthanc.send(study.files)
-    wait_until("the outbox is empty", lambda: hospital.orthanc.get("/gantry/status")["outbox"]["depth"] == 0)
+    wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0)
     second = flagged_once(hospital, study, len(study.files))
     assert second["flags"][0]["revision"] == first["flags"][0]["revision"]
 
@@ -92,8 +92,7 @@ def test_a_hub_killed_while_deltas_arrive_completes_the_round_without_a_second_c
         hospital.start()
         hospital.studies = make_phantoms(
             tmp_path / f"studies-{number}", studies=8, seed=70 + number, look="ab"[number], slices=20)
-        wait_until("the model has come", lambda: hospital.orthanc.get("/gantry/status")["workers"][0]["model_status"]
-                   and hospital.orthanc.get("/gantry/status")["workers"][0]["model_status"]["live"], 60)
+        wait_until("the model has come", hospital.orthanc.live_version, 60)
         for study in hospital.studies:
             hospital.orthanc.send(study.files)
 
@@ -103,7 +102,7 @@ def test_a_hub_killed_while_deltas_arrive_completes_the_round_without_a_second_c
     def kill_the_hub_when_deltas_arrive():
         """Whenever a delta has begun to arrive: kill, restart; three times."""
         while not stop.is_set() and len(kills) < 3:
-            arrived = hub.rows("SELECT COUNT(*) AS n FROM deltas")[0]["n"] if hub.status() else 0
+            arrived = hub.rows("SELECT COUNT(*) AS n FROM delta")[0]["n"] if hub.status() else 0
             if arrived > len(kills):
                 hub.kill()
                 kills.append(arrived)
@@ -121,7 +120,7 @@ def test_a_hub_killed_while_deltas_arrive_completes_the_round_without_a_second_c
 
         def closed():
             try:
-                return [row for row in hub.rows("SELECT round FROM rounds WHERE state = 'closed'")]
+                return hub.rows("SELECT number FROM round WHERE state = 'closed'")
             except OSError:
                 return None
 
@@ -135,5 +134,5 @@ def test_a_hub_killed_while_deltas_arrive_completes_the_round_without_a_second_c
         stop.set()
         killer.join()
     assert kills, "the hub was never killed"
-    contributions = hub.rows("SELECT round, site, COUNT(*) AS n FROM contributions GROUP BY round, site")
+    contributions = hub.rows("SELECT round, site, COUNT(*) AS n FROM contribution GROUP BY round, site")
     assert len(contributions) == 4 and all(row["n"] == 1 for row in contributions), contributions

@@ -12,7 +12,7 @@ def test_bad_settings_are_one_log_line_each_and_the_gateway_starts(start):
     log = hospital.orthanc.process.log_text()
     assert len([line for line in log.splitlines() if "WindowMegabytes" in line]) == 1
     assert len([line for line in log.splitlines() if "Colour" in line]) == 1
-    assert hospital.orthanc.get("/gantry/status")["outbox"]["depth"] == 0
+    assert hospital.orthanc.waiting() == 0
 
 
 def test_a_gateway_without_a_worker_stores_everything_and_hands_it_over_later(start, package, phantoms):
@@ -20,7 +20,7 @@ def test_a_gateway_without_a_worker_stores_everything_and_hands_it_over_later(st
     hospital.orthanc.start()
     study = phantoms[0]
     hospital.orthanc.send(study.files)
-    assert hospital.orthanc.get("/gantry/status")["outbox"]["depth"] == len(study.files)
+    assert hospital.orthanc.waiting() == len(study.files)
     hospital.orthanc.stop()
     hospital.orthanc.start()
     hospital.worker.start()

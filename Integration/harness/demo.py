@@ -69,7 +69,7 @@ class Demo:
         package = new_package(self.folder / "package", seed=self.options.model_seed)
         say("made an untrained model package: gantry model new --architecture small-cnn --task head-ct-haemorrhage")
         self.hub = Hub(self.folder / "hub", [
-            "--rounds", self.options.rounds, "--quorum", 2, "--deadline", 120,
+            "--rounds", self.options.rounds, "--quorum", 2, "--deadline", 120, "--pause", 0,
             "--minimum-labels", self.options.training // 2])
         self.hub.add_model(package)
         self.hospitals = [
@@ -82,7 +82,7 @@ class Demo:
         each(self.hospitals, self.make_studies)
         say(f"made {self.options.training} + {self.options.fresh} phantom head CTs for each hospital: gantry phantom head-ct")
         for hospital in self.hospitals:
-            wait_until(f"{hospital.name} has the hub's model", lambda: self.live_version(hospital), 60)
+            wait_until(f"{hospital.name} has the hub's model", lambda: hospital.orthanc.live_version(), 60)
         say("both workers fetched the model from the hub")
 
     def make_studies(self, hospital):
@@ -93,18 +93,11 @@ class Demo:
         hospital.fresh = make_phantoms(
             hospital.folder / "fresh", self.options.fresh, seed + 500, look, self.options.slices)
 
-    def live_version(self, hospital):
-        """The ModelVersion id that flags studies now; None while there is none."""
-        for worker in hospital.orthanc.get("/gantry/status")["workers"]:
-            for model in (worker.get("model_status") or {}).get("live", []):
-                return model["version"]
-        return None
-
     # The department's day
 
     def read(self, hospital):
         """Sends the training studies and reviews each as a radiologist who knows the truth would."""
-        before = self.live_version(hospital)
+        before = hospital.orthanc.live_version()
         scores = []
         for number, study in enumerate(hospital.training, 1):
             hospital.orthanc.send(study.files)
@@ -126,10 +119,9 @@ class Demo:
 
         def done():
             nonlocal seen
-            rounds = self.hub.rows("SELECT state, COUNT(*) AS n FROM rounds GROUP BY state")
-            closed = sum(row["n"] for row in rounds if row["state"] == "closed")
-            contributions = self.hub.rows("SELECT COUNT(*) AS n FROM contributions")[0]["n"]
-            live = [self.live_version(hospital) for hospital in self.hospitals]
+            closed = self.hub.rows("SELECT COUNT(*) AS n FROM round WHERE state = 'closed'")[0]["n"]
+            contributions = self.hub.rows("SELECT COUNT(*) AS n FROM contribution")[0]["n"]
+            live = [hospital.orthanc.live_version() for hospital in self.hospitals]
             now = (closed, contributions, tuple(live))
             if now != seen:
                 seen = now
@@ -138,8 +130,7 @@ class Demo:
             if closed < self.options.rounds:
                 return False
             # The last version is live, or the guard kept a better one: either way each site has reported on it.
-            last = self.hub.rows("SELECT id FROM versions ORDER BY round DESC LIMIT 1")[0]["id"]
-            reports = self.hub.rows("SELECT site FROM version_reports WHERE version = ?", last)
+            reports = self.hub.rows("SELECT site FROM version_report WHERE version = ?", self.hub.versions()[-1])
             return len({row["site"] for row in reports}) == len(self.hospitals)
 
         wait_until("the rounds are done", done, self.options.patience, interval=0.5)
@@ -172,15 +163,15 @@ class Demo:
         self.start()
         before = each(self.hospitals, self.read)
         self.wait_for_rounds()
-        first = self.hub.rows("SELECT id FROM versions ORDER BY round ASC LIMIT 1")[0]["id"]
-        live = {hospital.name: self.live_version(hospital) for hospital in self.hospitals}
+        first = self.hub.versions()[0]
+        live = {hospital.name: hospital.orthanc.live_version() for hospital in self.hospitals}
         say("sending fresh studies, one after the other, to measure the time to the flag")
         after = each(self.hospitals, self.read_fresh)
         rows = [row for hospital in self.hospitals for row in after[hospital.name]]
         self.print_table(rows)
         ok = True
         contributions = self.hub.rows(
-            "SELECT round, site, COUNT(*) AS n FROM contributions GROUP BY round, site ORDER BY round, site")
+            "SELECT round, site, COUNT(*) AS n FROM contribution GROUP BY round, site ORDER BY round, site")
         self.result.update(rows=rows, first_version=first, live=live, contributions=contributions, hospitals={})
         print()
         for hospital in self.hospitals:

@@ -96,6 +96,10 @@ class Hub:
         except OSError:
             return None
 
+    def versions(self):
+        """The ids of all global versions, oldest first."""
+        return [row["id"] for row in self.rows("SELECT id FROM version ORDER BY number")]
+
     def rows(self, query, *values):
         """Rows of hub.sqlite, read only."""
         return read_rows(self.state / "hub.sqlite", query, values)

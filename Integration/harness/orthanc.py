@@ -104,6 +104,15 @@ class Orthanc:
         return self.post(
             f"/gantry/studies/{study}/review", {"finding": finding, "verdict": verdict, "reviewer": reviewer})
 
+    def waiting(self):
+        """Instances that the worker has not acknowledged yet."""
+        return self.get("/gantry/status")["outbox"]["waiting"]
+
+    def live_version(self):
+        """The ModelVersion id that flags studies now; None while there is none."""
+        models = self.get("/gantry/status")["models"]
+        return models["live"][0]["version"] if models and models["live"] else None
+
     def instances(self):
         return self.get("/statistics")["CountInstances"]
 
