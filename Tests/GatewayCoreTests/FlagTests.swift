@@ -17,7 +17,10 @@ import Wire
         worker = try ScriptedWorker(place.endpoint)
         gateway = try OpenGateway(host, directory: place.directory, worker: place.endpoint)
         let (worker, gateway) = (worker, gateway)
-        #expect(try eventually { try worker.listen(); return gateway.status.description.contains("scripted") })
+        #expect(
+            try eventually {
+                try worker.listen(); return gateway.status.description.contains("scripted")
+            })
     }
 
     func flag(_ study: String, _ revision: Int, urgency: String, probability: Double, state: String = "final") throws {

@@ -10,7 +10,10 @@ import Wire
         let host = ScriptedHost()
         let worker = try ScriptedWorker(place.endpoint)
         let gateway = try OpenGateway(host, directory: place.directory, worker: place.endpoint)
-        #expect(try eventually { try worker.listen(); return gateway.status.description.contains("scripted") })
+        #expect(
+            try eventually {
+                try worker.listen(); return gateway.status.description.contains("scripted")
+            })
         #expect(host.store("i1", [1, 2, 3], in: gateway) == 0)
         let instance = try #require(try worker.nextInstance())
         #expect(instance.id == "i1")
@@ -119,7 +122,10 @@ import Wire
         let gateway = try OpenGateway(host, directory: place.directory, worker: place.endpoint)
         #expect(gateway.stored("gone", nil, size: 10) == 0)
         let worker = try ScriptedWorker(place.endpoint)
-        #expect(try eventually { try worker.listen(); return gateway.number("outcomes", "set-aside") == 1 })
+        #expect(
+            try eventually {
+                try worker.listen(); return gateway.number("outcomes", "set-aside") == 1
+            })
         #expect(eventually { gateway.study("study-of-gone").code == 0 })
         let entries = gateway.study("study-of-gone").object["set_aside"] as? [[String: Any]]
         #expect((entries?.first?["reason"] as? String)?.hasPrefix("gone") == true)
@@ -131,7 +137,10 @@ import Wire
         let worker = try ScriptedWorker(place.endpoint)
         let gateway = try OpenGateway(host, directory: place.directory, worker: place.endpoint)
         _ = host.store("kept", [4, 5])
-        #expect(try eventually { try worker.listen(); return gateway.status.description.contains("scripted") })
+        #expect(
+            try eventually {
+                try worker.listen(); return gateway.status.description.contains("scripted")
+            })
         try worker.say(.fetch(request: 1, instance: GatewayInstanceID("kept")!))
         try worker.say(.fetch(request: 2, instance: GatewayInstanceID("lost")!))
         let kept = try worker.next { if case .fetched(1, _, true) = $0 { true } else { false } }
@@ -144,7 +153,10 @@ import Wire
         let host = ScriptedHost()
         let worker = try ScriptedWorker(place.endpoint)
         let gateway = try OpenGateway(host, directory: place.directory, worker: place.endpoint)
-        #expect(try eventually { try worker.listen(); return gateway.status.description.contains("scripted") })
+        #expect(
+            try eventually {
+                try worker.listen(); return gateway.status.description.contains("scripted")
+            })
         try worker.say(raw: [[0xff], []])
         try worker.say(raw: [Array("GANTRY9 ack".utf8), []])
         try worker.say(raw: [Array("GANTRY1 ack".utf8), Array("x".utf8), []])

@@ -17,7 +17,8 @@ import Testing
         return ids
     }
 
-    @Test func `what the hook never told is found in the host's log, and what was acknowledged is not repeated`() throws {
+    @Test func `what the hook never told is found in the host's log, and what was acknowledged is not repeated`() throws
+    {
         let place = try Place()
         let host = ScriptedHost()
         let worker = try ScriptedWorker(place.endpoint)
@@ -41,7 +42,10 @@ import Testing
             for number in 1...4 { _ = host.store("old\(number)", [1]) }
             let worker = try ScriptedWorker(place.endpoint)
             let gateway = try OpenGateway(host, directory: place.directory, worker: place.endpoint, more: setting)
-            #expect(try eventually { try worker.listen(); return gateway.status.description.contains("scripted") })
+            #expect(
+                try eventually {
+                    try worker.listen(); return gateway.status.description.contains("scripted")
+                })
             #expect(try drain(worker, expecting: expected.count).sorted() == expected)
         }
     }
@@ -86,7 +90,9 @@ import Testing
         #expect(eventually { gateway.number("outbox", "waiting") == 5 })
     }
 
-    @Test func `without a usable database instances go on being taken, and all is found when it can be used again`() throws {
+    @Test func `without a usable database instances go on being taken, and all is found when it can be used again`()
+        throws
+    {
         let place = try Place()
         let host = ScriptedHost()
         let blocked = place.directory.appendingPathComponent("state")

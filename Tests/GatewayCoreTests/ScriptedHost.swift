@@ -131,7 +131,9 @@ final class OpenGateway {
         }
     }
 
-    func json(_ getter: (OpaquePointer, UnsafeMutablePointer<gantry_text>) -> Int32) -> (code: Int32, object: [String: Any]) {
+    func json(_ getter: (OpaquePointer, UnsafeMutablePointer<gantry_text>) -> Int32) -> (
+        code: Int32, object: [String: Any]
+    ) {
         var text = gantry_text(struct_size: MemoryLayout<gantry_text>.size, bytes: nil, length: 0)
         let code = getter(handle, &text)
         defer { gantry_text_free(&text) }
@@ -142,7 +144,9 @@ final class OpenGateway {
     }
 
     var status: [String: Any] { json { gantry_status_json($0, $1) }.object }
-    var worklist: [[String: Any]] { json { gantry_worklist_json($0, 0, $1) }.object["studies"] as? [[String: Any]] ?? [] }
+    var worklist: [[String: Any]] {
+        json { gantry_worklist_json($0, 0, $1) }.object["studies"] as? [[String: Any]] ?? []
+    }
     func study(_ name: String) -> (code: Int32, object: [String: Any]) { json { gantry_study_json($0, name, $1) } }
     func review(_ study: String, _ body: String) -> (code: Int32, object: [String: Any]) {
         json { gantry_review($0, study, body, body.utf8.count, $1) }

@@ -58,7 +58,9 @@ final class ScriptedWorker {
         return (sequence, instance.text, found.payload)
     }
 
-    func acknowledge(_ sequence: Int64, study: String = "1.2.3", outcome: ToGateway.Outcome = .scored, reason: String = "") throws {
+    func acknowledge(
+        _ sequence: Int64, study: String = "1.2.3", outcome: ToGateway.Outcome = .scored, reason: String = ""
+    ) throws {
         try say(.ack(sequence: sequence, outcome: outcome, studyInstanceUID: study, reason: reason))
     }
 }
@@ -75,7 +77,8 @@ func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
 
 /// A directory and an endpoint of the test's own.
 final class Place {
-    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("gantry-\(UUID().uuidString.prefix(12))")
+    let directory = FileManager.default.temporaryDirectory.appendingPathComponent(
+        "gantry-\(UUID().uuidString.prefix(12))")
     var endpoint: String { "ipc://\(directory.path).ipc" }
 
     init() throws { try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true) }
@@ -83,7 +86,10 @@ final class Place {
 }
 
 /// A flag as a worker sends it.
-func flagJSON(study: String, urgency: String, probability: Double, state: String = "final", version: String = "v1", instance: String = "i1") -> String {
+func flagJSON(
+    study: String, urgency: String, probability: Double, state: String = "final", version: String = "v1",
+    instance: String = "i1"
+) -> String {
     """
     {"flag":"f-\(study)","revision":1,"state":"\(state)","study":"\(study)","gateway_instance":"\(instance)",
     "model":{"name":"head-ct","title":"Head CT","package":"p","version":"\(version)","intended_use":"test"},

@@ -20,7 +20,8 @@ import Testing
         .ack(sequence: 9, outcome: .ignored, studyInstanceUID: "1.2.3", reason: "modality MR"),
         .ack(sequence: 9, outcome: .setAside, studyInstanceUID: "", reason: "not DICOM"),
         .fetch(request: 1, instance: instance), .flag(flag: "f", revision: 1, studyInstanceUID: "1.2.3"),
-        .reviewAck(review: "r", accepted: true, reason: ""), .reviewAck(review: "r", accepted: false, reason: "no study"),
+        .reviewAck(review: "r", accepted: true, reason: ""),
+        .reviewAck(review: "r", accepted: false, reason: "no study"),
         .modelStatus, .bye, .error(name: "n", text: "t"),
     ]
 
@@ -68,9 +69,15 @@ import Testing
         var generator = SystemRandomNumberGenerator()
         for _ in 0..<20_000 {
             let frames = (0..<Int.random(in: 0...6, using: &generator)).map { index -> [UInt8] in
-                let verbs = ["GANTRY1 ack", "GANTRY1 flag", "GANTRY1 fetch", "GANTRY1 credit", "GANTRY1", "G ANTRY1 ack"]
-                if index == 0, Bool.random(using: &generator) { return Array(verbs.randomElement(using: &generator)!.utf8) }
-                return (0..<Int.random(in: 0...12, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) }
+                let verbs = [
+                    "GANTRY1 ack", "GANTRY1 flag", "GANTRY1 fetch", "GANTRY1 credit", "GANTRY1", "G ANTRY1 ack",
+                ]
+                if index == 0, Bool.random(using: &generator) {
+                    return Array(verbs.randomElement(using: &generator)!.utf8)
+                }
+                return (0..<Int.random(in: 0...12, using: &generator)).map { _ in
+                    UInt8.random(in: 0...255, using: &generator)
+                }
             }
             _ = try? ToGateway(Envelope(frames: frames))
             _ = try? ToWorker(Envelope(frames: frames))

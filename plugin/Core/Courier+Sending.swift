@@ -2,48 +2,6 @@
 import Wire
 import ZeroMQ
 
-/// An instance in memory that waits for credit. Its bytes are reserved in the window.
-struct Outgoing {
-    var row: OutboxRow
-    var payload: Payload?
-    /// Made at the first attempt to send, kept for the next one.
-    var frame: Frame?
-    var reservedBytes: Int
-
-    init(row: OutboxRow, payload: Payload, reservedBytes: Int) {
-        self.row = row
-        self.payload = payload
-        self.reservedBytes = reservedBytes
-    }
-}
-
-/// An instance that the archivist is reading back.
-struct Reading {
-    var row: OutboxRow
-    var reservedBytes: Int
-}
-
-/// An instance that a worker has not acknowledged yet.
-struct InFlight {
-    var sentBytes: Int
-    var reservedBytes: Int
-}
-
-/// What a worker asks for again.
-struct FetchRequest {
-    var link: Int
-    var request: Int64
-    var instance: GatewayInstanceID
-}
-
-/// What was read for it.
-struct FetchAnswer {
-    var link: Int
-    var request: Int64
-    var instance: GatewayInstanceID
-    var result: Host.ReadResult
-}
-
 /// From the outbox to the worker, within the window and the worker's credit.
 extension Courier {
     private static let mostInFlight = 4_096
@@ -129,7 +87,9 @@ extension Courier {
     private func nextOfBacklog() -> OutboxRow? {
         if backlog.isEmpty, backlogMayHaveMore {
             // Without the database nothing can be sent; the next turn tries again.
-            guard let rows = try? shared.store.outbox(after: backlogCursor, limit: Courier.rowsPerLook) else { return nil }
+            guard let rows = try? shared.store.outbox(after: backlogCursor, limit: Courier.rowsPerLook) else {
+                return nil
+            }
             backlogMayHaveMore = rows.count == Courier.rowsPerLook
             for row in rows {
                 backlogCursor = row.sequence
@@ -202,7 +162,8 @@ extension Courier {
                 _ = try link.send(.fetched(request: answer.request, instance: answer.instance, found: false))
             case .failed:
                 _ = try link.send(
-                    .error(name: "fetch-failed", text: "Instance \(answer.instance.text) cannot be read now; ask again."))
+                    .error(
+                        name: "fetch-failed", text: "Instance \(answer.instance.text) cannot be read now; ask again."))
             }
         }
     }

@@ -116,20 +116,23 @@ final class Gateway: Sendable {
             let verdict: Verdict
             switch Verdict.read(body, with: try JSON()) {
             case .success(let read): verdict = read
-            case .failure(let error): return (Code.badArgument, error.text)
+            case .failure(let error): return Gateway.refusal(error)
             }
             switch try shared.store.review(verdict, of: study, id: Shared.randomHex()) {
             case .success(let review):
                 shared.courier.post(.reviewsAdded)
                 return (Code.ok, review)
-            case .failure(let error):
-                switch error.refusal {
-                case .unknownStudy: return (Code.notFound, "Gantry has no flag for this study.")
-                case .badRequest(let sentence): return (Code.badArgument, sentence)
-                }
+            case .failure(let error): return Gateway.refusal(error)
             }
         } catch {
             return (Code.unavailable, "The database cannot be used now: \(error)")
+        }
+    }
+
+    private static func refusal(_ error: ReviewError) -> (code: Int32, text: String) {
+        switch error {
+        case .unknownStudy: (Code.notFound, "Gantry has no flag for this study.")
+        case .badRequest(let sentence): (Code.badArgument, sentence)
         }
     }
 

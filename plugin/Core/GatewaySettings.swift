@@ -3,7 +3,9 @@ import SQLite
 
 /// What the administrator can set; see `names` for the keys.
 struct GatewaySettings: Sendable, Equatable {
-    static let names = ["Name", "Workers", "WindowMegabytes", "StateDirectory", "KeepDays", "WorklistHours", "Backfill"]
+    static let names = [
+        "Name", "Workers", "WindowMegabytes", "StateDirectory", "KeepDays", "WorklistHours", "Backfill",
+    ]
 
     /// How the worker knows this gateway.
     var name: String

@@ -58,7 +58,9 @@ final class LogReading {
             try shared.store.setLogPosition(origin)
             return origin
         }
-        guard let position = shared.settings.backfill ? "" : shared.host.readLog(after: nil)?.position else { return nil }
+        guard let position = shared.settings.backfill ? "" : shared.host.readLog(after: nil)?.position else {
+            return nil
+        }
         try shared.store.setLogPosition(position)
         LogReading.writeFile(path, position)
         return position

@@ -59,7 +59,8 @@ enum Schema {
                 if index == 0 {
                     // After a database was set aside, numbers go on above those that the worker has seen.
                     try database.run(
-                        "INSERT INTO sqlite_sequence (name, seq) VALUES ('outbox', ?)", .integer(Clock.nowMilliseconds()))
+                        "INSERT INTO sqlite_sequence (name, seq) VALUES ('outbox', ?)",
+                        .integer(Clock.nowMilliseconds()))
                 }
                 try database.execute("PRAGMA user_version = \(index &+ 1)")
             }

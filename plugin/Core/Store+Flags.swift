@@ -51,7 +51,8 @@ extension Store {
         guard let read, !message.studyInstanceUID.isEmpty else { return false }
         let now = Clock.nowMilliseconds()
         let study = try study(
-            uid: message.studyInstanceUID, instance: read.instance, arrivedAt: read.arrivedAt > 0 ? read.arrivedAt : now,
+            uid: message.studyInstanceUID, instance: read.instance,
+            arrivedAt: read.arrivedAt > 0 ? read.arrivedAt : now,
             in: database)
         try database.run(
             """

@@ -1,48 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import SQLite
 
-/// Why a review was not taken.
-enum ReviewRefusal: Sendable, Equatable {
-    /// The sentence says what is wrong with the request.
-    case badRequest(String)
-    case unknownStudy
-}
-
-/// A verdict as the reader gave it.
-struct Verdict: Sendable, Equatable {
-    var finding: String
-    var agrees: Bool
-    var reviewer: String
-    var role: String
-    /// The version whose flag was shown; empty: the newest.
-    var modelVersion: String
-
-    /// - Parameter text: JSON with finding, verdict, reviewer, and optionally role and model_version.
-    static func read(_ text: String, with json: JSON) -> Result<Verdict, VerdictError> {
-        guard json.isObject(text) else { return .failure(VerdictError(text: "The body is not a JSON object.")) }
-        var values: [String: String] = [:]
-        for member in json.members(of: text) {
-            guard member.type == "text", (1...256).contains(member.value.utf8.count) else {
-                return .failure(VerdictError(text: "“\(member.name.prefix(40))” must be text of 1 to 256 bytes."))
-            }
-            values[member.name] = member.value
-        }
-        for name in ["finding", "verdict", "reviewer"] where values[name] == nil {
-            return .failure(VerdictError(text: "“\(name)” is missing."))
-        }
-        guard let verdict = values["verdict"], verdict == "agree" || verdict == "disagree" else {
-            return .failure(VerdictError(text: "“verdict” must be agree or disagree."))
-        }
-        return .success(
-            Verdict(
-                finding: values["finding"] ?? "", agrees: verdict == "agree", reviewer: values["reviewer"] ?? "",
-                role: values["role"] ?? "radiologist", modelVersion: values["model_version"] ?? ""))
-    }
-}
-
-/// What is wrong with a verdict, as a sentence.
-struct VerdictError: Error { var text: String }
-
 extension Store {
     /// Commits a verdict, which is then sent to the worker until it answers.
     ///
@@ -57,7 +15,7 @@ extension Store {
                 WHERE (study_instance_uid = ?1 OR gateway_study = ?1) AND study_instance_uid IS NOT NULL
                 """, [.text(name)]
             ) { (id: $0.integer(0), uid: $0.text(1) ?? "") }
-            guard let study = studies.first else { return .failure(ReviewError(refusal: .unknownStudy)) }
+            guard let study = studies.first else { return .failure(.unknownStudy) }
             let shown = try database.first(
                 """
                 SELECT f.model_version, json_extract(each.value, '$.positive')
@@ -68,18 +26,19 @@ extension Store {
             ) { (version: $0.text(0) ?? "", positive: $0.integer(1) != 0) }
             guard let shown else {
                 let asked = verdict.modelVersion.isEmpty ? "" : " by that model version"
-                return .failure(
-                    ReviewError(refusal: .badRequest("This study has no flag for this finding\(asked).")))
+                return .failure(.badRequest("This study has no flag for this finding\(asked)."))
             }
             let now = Clock.nowMilliseconds()
-            let text = try database.first(
-                """
-                SELECT json_object('review', ?1, 'study', ?2, 'finding', ?3, 'verdict', ?4, 'reviewer', ?5, 'role', ?6,
-                    'at_ms', ?7, 'model_version', ?8, 'positive', json(?9))
-                """, .text(id), .text(study.uid), .text(verdict.finding), .text(verdict.agrees ? "agree" : "disagree"),
-                .text(verdict.reviewer), .text(verdict.role), .integer(now), .text(shown.version),
-                .text(shown.positive ? "true" : "false")
-            ) { $0.text(0) ?? "" } ?? ""
+            let text =
+                try database.first(
+                    """
+                    SELECT json_object('review', ?1, 'study', ?2, 'finding', ?3, 'verdict', ?4, 'reviewer', ?5, 'role', ?6,
+                        'at_ms', ?7, 'model_version', ?8, 'positive', json(?9))
+                    """, .text(id), .text(study.uid), .text(verdict.finding),
+                    .text(verdict.agrees ? "agree" : "disagree"),
+                    .text(verdict.reviewer), .text(verdict.role), .integer(now), .text(shown.version),
+                    .text(shown.positive ? "true" : "false")
+                ) { $0.text(0) ?? "" } ?? ""
             try database.run(
                 "INSERT INTO review (review, study, at_ms, state, reason, json) VALUES (?, ?, ?, 'pending', '', ?)",
                 .text(id), .integer(study.id), .integer(now), .text(text))
@@ -96,6 +55,3 @@ extension Store {
         }
     }
 }
-
-/// `ReviewRefusal` as the failure of a `Result`.
-struct ReviewError: Error { var refusal: ReviewRefusal }

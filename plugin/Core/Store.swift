@@ -164,7 +164,8 @@ final class Store: Sendable {
         for suffix in ["-wal", "-shm"] { unsafe rename(path + suffix, name + suffix) }
         setAsideCount.wrappingAdd(1, ordering: .relaxed)
         host.error(
-            "The database \(path) is damaged. It was set aside as \(name); a fresh one is filled from the gateway's log.")
+            "The database \(path) is damaged. It was set aside as \(name); a fresh one is filled from the gateway's log."
+        )
         return true
     }
 }

@@ -14,7 +14,8 @@ extension Adapter {
     /// - Parameter path: parts after `/gantry/`.
     func page(_ path: [String]) -> Response {
         switch path {
-        case [], [""]: return Response(status: 302, type: "text/plain", headers: [("Location", "/gantry/app/")], body: [])
+        case [], [""]:
+            return Response(status: 302, type: "text/plain", headers: [("Location", "/gantry/app/")], body: [])
         case ["app"], ["app", ""], ["app", "index.html"]:
             return file(PackageResources.index_html, "text/html; charset=utf-8")
         case ["app.css"], ["app", "app.css"]: return file(PackageResources.app_css, "text/css; charset=utf-8")

@@ -8,7 +8,8 @@ extension Adapter {
         let path = request.path
         switch path.first {
         case "status" where path.count == 1:
-            return request.method == .get ? unsafe answer { unsafe gantry_status_json(gateway, $0) } : onlyAllowed("GET")
+            return request.method == .get
+                ? unsafe answer { unsafe gantry_status_json(gateway, $0) } : onlyAllowed("GET")
         case "worklist" where path.count == 1:
             return request.method == .get ? worklist(request) : onlyAllowed("GET")
         case "studies" where path.count == 2:
@@ -18,7 +19,8 @@ extension Adapter {
         case nil, "", "app", "app.css", "app.js":
             return request.method == .get ? page(path) : onlyAllowed("GET")
         default:
-            return failure(404, "There is no such route. Routes: status, worklist, studies/{id}, studies/{id}/review, app/.")
+            return failure(
+                404, "There is no such route. Routes: status, worklist, studies/{id}, studies/{id}/review, app/.")
         }
     }
 
@@ -52,7 +54,9 @@ extension Adapter {
 
     private func review(_ name: String, _ request: Request) -> Response {
         // A form on another site cannot speak for the reader.
-        if request.headers["sec-fetch-site"] == "cross-site" { return failure(403, "Reviews are not taken from other sites.") }
+        if request.headers["sec-fetch-site"] == "cross-site" {
+            return failure(403, "Reviews are not taken from other sites.")
+        }
         guard Adapter.canBeStudy(name) else { return unknownStudy() }
         let first = send(request.body, to: name)
         guard first.code == Int32(truncatingIfNeeded: GANTRY_NOT_FOUND.rawValue) else { return response(first) }

@@ -13,7 +13,8 @@ private let pluginName: StaticString = "gantry"
 @c public func OrthancPluginInitialize(_ context: UnsafeMutablePointer<OrthancPluginContext>?) -> Int32 {
     guard let context = unsafe context else { return 0 }
     let orthanc = unsafe Orthanc(context)
-    unsafe OrthancPluginSetDescription(context, "Triage flags for radiologists, from a model that learns at this hospital.")
+    unsafe OrthancPluginSetDescription(
+        context, "Triage flags for radiologists, from a model that learns at this hospital.")
     guard unsafe OrthancPluginCheckVersion(context) == 1 else {
         orthanc.error("Gantry needs Orthanc \(Orthanc.leastVersion) or newer. It stays off; Orthanc runs without it.")
         return 0

@@ -32,7 +32,8 @@ func hostLog(_ context: UnsafeMutableRawPointer?, _ level: Int32, _ line: Unsafe
 }
 
 func hostReadInstance(
-    _ context: UnsafeMutableRawPointer?, _ id: UnsafePointer<CChar>?, _ bytes: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
+    _ context: UnsafeMutableRawPointer?, _ id: UnsafePointer<CChar>?,
+    _ bytes: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
     _ size: UnsafeMutablePointer<Int>?
 ) -> Int32 {
     guard let adapter = unsafe adapter(context), let id = unsafe id, let bytes = unsafe bytes, let size = unsafe size
@@ -48,9 +49,12 @@ func hostReadInstance(
 }
 
 func hostResolveStudy(
-    _ context: UnsafeMutableRawPointer?, _ id: UnsafePointer<CChar>?, _ study: UnsafeMutablePointer<CChar>?, _ capacity: Int
+    _ context: UnsafeMutableRawPointer?, _ id: UnsafePointer<CChar>?, _ study: UnsafeMutablePointer<CChar>?,
+    _ capacity: Int
 ) -> Int32 {
-    guard let adapter = unsafe adapter(context), let id = unsafe id, let study = unsafe study else { return badArgument }
+    guard let adapter = unsafe adapter(context), let id = unsafe id, let study = unsafe study else {
+        return badArgument
+    }
     switch unsafe adapter.orthanc.get("/instances/\(String(cString: id))/study") {
     case .notFound: return notFound
     case .failed: return unavailable
@@ -69,7 +73,8 @@ func hostFlagChanged(_ context: UnsafeMutableRawPointer?, _ flag: UnsafePointer<
 }
 
 func hostReadLog(
-    _ context: UnsafeMutableRawPointer?, _ position: UnsafePointer<CChar>?, _ page: UnsafeMutablePointer<gantry_log_page>?
+    _ context: UnsafeMutableRawPointer?, _ position: UnsafePointer<CChar>?,
+    _ page: UnsafeMutablePointer<gantry_log_page>?
 ) -> Int32 {
     guard let adapter = unsafe adapter(context), let page = unsafe page?.pointee, let add = unsafe page.add,
         let end = unsafe page.end, let json = try? JSON()

@@ -80,7 +80,8 @@ final class Orthanc: @unchecked Sendable {
 
     private func answer(_ code: OrthancPluginErrorCode, _ buffer: inout OrthancPluginMemoryBuffer) -> Answer {
         guard code == OrthancPluginErrorCode_Success else {
-            let missing = code == OrthancPluginErrorCode_UnknownResource || code == OrthancPluginErrorCode_InexistentItem
+            let missing =
+                code == OrthancPluginErrorCode_UnknownResource || code == OrthancPluginErrorCode_InexistentItem
             return missing ? .notFound : .failed(code: code.rawValue)
         }
         defer { unsafe OrthancPluginFreeMemoryBuffer(context, &buffer) }
@@ -90,7 +91,9 @@ final class Orthanc: @unchecked Sendable {
     }
 
     /// The DICOM file of a stored instance, copied into memory from `malloc`.
-    func readInstance(_ id: UnsafePointer<CChar>) -> (code: OrthancPluginErrorCode, bytes: UnsafeMutableRawPointer?, size: Int) {
+    func readInstance(_ id: UnsafePointer<CChar>) -> (
+        code: OrthancPluginErrorCode, bytes: UnsafeMutableRawPointer?, size: Int
+    ) {
         var buffer = unsafe OrthancPluginMemoryBuffer()
         let code = unsafe OrthancPluginGetDicomForInstance(context, &buffer, id)
         guard code == OrthancPluginErrorCode_Success else { return (code, nil, 0) }

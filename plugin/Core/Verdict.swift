@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import SQLite
+
+/// A verdict as the reader gave it.
+struct Verdict: Sendable, Equatable {
+    var finding: String
+    var agrees: Bool
+    var reviewer: String
+    var role: String
+    /// The version whose flag was shown; empty: the newest.
+    var modelVersion: String
+
+    /// - Parameter text: JSON with finding, verdict, reviewer, and optionally role and model_version.
+    static func read(_ text: String, with json: JSON) -> Result<Verdict, ReviewError> {
+        guard json.isObject(text) else { return .failure(.badRequest("The body is not a JSON object.")) }
+        var values: [String: String] = [:]
+        for member in json.members(of: text) {
+            guard member.type == "text", (1...256).contains(member.value.utf8.count) else {
+                return .failure(.badRequest("“\(member.name.prefix(40))” must be text of 1 to 256 bytes."))
+            }
+            values[member.name] = member.value
+        }
+        for name in ["finding", "verdict", "reviewer"] where values[name] == nil {
+            return .failure(.badRequest("“\(name)” is missing."))
+        }
+        guard let verdict = values["verdict"], verdict == "agree" || verdict == "disagree" else {
+            return .failure(.badRequest("“verdict” must be agree or disagree."))
+        }
+        return .success(
+            Verdict(
+                finding: values["finding"] ?? "", agrees: verdict == "agree", reviewer: values["reviewer"] ?? "",
+                role: values["role"] ?? "radiologist", modelVersion: values["model_version"] ?? ""))
+    }
+}
