@@ -3,6 +3,7 @@ import Federation
 import Foundation
 import HubService
 import HubStore
+import Logging
 import ModelPackage
 import Rounds
 import Tensors
@@ -345,9 +346,11 @@ import ZeroMQ
         let world = try Federated()
         let hub = try await world.startHub()
         let other = try Federated()
+        var quiet = Logger(label: "hub")
+        quiet.logLevel = .error
         let second = try Hub(
             configuration: HubConfiguration(endpoint: hub.endpoint), store: other.store, keys: other.hubKeys,
-            logger: .init(label: "hub") { _ in SwiftLogNoOpLogHandler() })
+            logger: quiet)
         let error = await #expect(throws: ZeroMQError.self) { try await second.run() }
         #expect(error?.description.contains("bind \(hub.endpoint)") == true)
         try await hub.stop()

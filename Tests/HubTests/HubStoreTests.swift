@@ -65,9 +65,10 @@ import ZeroMQ
 
     @Test func `one process runs a hub at a time`() throws {
         let store = try HubStore.create(in: directory)
-        try withExtendedLifetime(HubLock(store)) {
-            #expect(throws: HubStoreError.inUse(directory.path)) { try HubLock(store) }
-        }
+        var lock: HubLock? = try HubLock(store)
+        #expect(throws: HubStoreError.inUse(directory.path)) { try HubLock(store) }
+        withExtendedLifetime(lock) {}
+        lock = nil
         _ = try HubLock(store)
     }
 
@@ -209,11 +210,13 @@ import ZeroMQ
     @Test func `a site contributes once to a round`() throws {
         let (store, round) = try storeWithRound()
         let (first, second) = (delta(1, in: round), delta(2, in: round))
-        for (delta, outcome) in [(first, nil), (second, DeltaRefusal.repeatedRound)] as [((bytes: Data, manifest: DeltaManifest), DeltaRefusal?)] {
+        var outcomes: [DeltaRefusal?] = []
+        for delta in [first, second] {
             let complete = try store.appendToDelta(
                 try store.beginDelta(delta.manifest, from: "A", atMilliseconds: 4), delta.bytes, atMilliseconds: 5)
-            #expect(try store.acceptDelta(complete, atMilliseconds: 6) == outcome)
+            outcomes.append(try store.acceptDelta(complete, atMilliseconds: 6))
         }
+        #expect(outcomes == [nil, .repeatedRound])
         #expect(try store.round(round.number)?.contributions.mapValues(\.hash) == ["A": first.manifest.hash])
     }
 

@@ -138,7 +138,7 @@ import Testing
         return manifest
     }
 
-    func judge(_ manifest: DeltaManifest, _ site: String = "A", _ round: Round?) -> Admission {
+    func judge(_ manifest: DeltaManifest, _ round: Round?, from site: String = "A") -> Admission {
         Admission.judge(manifest, from: site, round: round, largestBytes: 1000)
     }
 
@@ -148,7 +148,7 @@ import Testing
         #expect(judge(manifest(), round()) == .take)
         #expect(judge(manifest(), nil) == .refuse(.unknownRound))
         #expect(judge(manifest(), closed) == .refuse(.roundClosed))
-        #expect(judge(manifest(), "D", round()) == .refuse(.notInCohort))
+        #expect(judge(manifest(), round(), from: "D") == .refuse(.notInCohort))
         #expect(judge(manifest { $0.base = $0.hash }, round()) == .refuse(.wrongBase))
         #expect(judge(manifest { $0.codec = "int8" }, round()) == .refuse(.unknownCodec))
         for weight in [0, -1, 1_000_001, .max] {
