@@ -35,7 +35,7 @@ import ZeroMQ
         let config = try await world.openRound(a, b)
         #expect(config.base == world.package.version)
         #expect(config.minimumLabels == 8)
-        for (client, value, examples) in [(a, Float(1), 30), (b, Float(-3), 10)] {
+        for (client, value, examples) in [(a, Float(1), 30), (b, Float(5), 10)] {
             let (bytes, manifest) = delta(value, config, examples: examples)
             #expect(try await client.send(bytes, manifest) == .accepted(round: config.round))
         }
@@ -58,7 +58,9 @@ import ZeroMQ
             parameters += bytes
         }
         #expect(Hash(of: parameters) == model.version.parameters)
-        #expect(try Safetensors.decode(parameters) == TestPackage.base)
+        var expected = TestPackage.base
+        try expected.addScaled(TestPackage.delta(2), by: 1)
+        #expect(parameters == Safetensors.encode(expected))
         #expect(try world.store.round(config.round)?.contributions.count == 2)
         #expect(try world.store.verifyAudit().entries > 0)
         try await eventually("deltas are deleted") {
