@@ -80,9 +80,9 @@ void write(
             "pixel data");
         const DJ_RPLossless jpeg_parameters;
         const DJLSRepresentationParameter jpeg_ls_parameters(0, OFTrue);
-        const DcmRepresentationParameter *parameters = syntax == EXS_JPEGProcess14SV1   ? &jpeg_parameters
-                                                       : syntax == EXS_JPEGLSLossless ? &jpeg_ls_parameters
-                                                                                      : static_cast<const DcmRepresentationParameter *>(nullptr);
+        const DcmRepresentationParameter *parameters = nullptr;
+        if (syntax == EXS_JPEGProcess14SV1) parameters = &jpeg_parameters;
+        if (syntax == EXS_JPEGLSLossless) parameters = &jpeg_ls_parameters;
         check(data_set.chooseRepresentation(syntax, parameters), "compression");
         if (!data_set.canWriteXfer(syntax))
             throw Failure(GI_WRITE_FAILED, "transfer syntax %.64s is not written", transfer_syntax);
@@ -91,13 +91,19 @@ void write(
     check(file.validateMetaInfo(syntax), "meta header");
 
     const Uint32 estimate = file.calcElementLength(syntax, EET_UndefinedLength);
-    const size_t capacity = size_t{estimate} + 8192;
+    // Room for the meta header, and for a compressor that finds nothing to compress.
+    const size_t capacity = size_t{estimate} + estimate / 64 + 8192;
     std::unique_ptr<uint8_t, void (*)(void *)> buffer(static_cast<uint8_t *>(std::malloc(capacity)), std::free);
     if (!buffer) throw std::bad_alloc();
     DcmOutputBufferStream stream(buffer.get(), static_cast<offile_off_t>(capacity));
     file.transferInit();
-    check(file.write(stream, syntax, EET_UndefinedLength, nullptr, EGL_recalcGL, EPD_noChange, 0, 0, 0, EWM_createNewMeta), "file");
+    check(
+        file.write(
+            stream, syntax, EET_UndefinedLength, nullptr, EGL_recalcGL, EPD_noChange, 0, 0, 0, EWM_createNewMeta),
+        "file");
     file.transferEnd();
+    // A deflated data set is still in the compressor.
+    stream.flush();
     void *written = nullptr;
     offile_off_t length = 0;
     stream.flushBuffer(written, length);

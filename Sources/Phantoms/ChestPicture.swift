@@ -86,13 +86,16 @@ struct ChestPicture: PhantomPicture {
         all["(0018,0015)"] = "CHEST"
         all["(0018,0060)"] = "120"
         all["(0018,1164)"] = "\(decimal(chest.pixel_spacing))\\\(decimal(chest.pixel_spacing))"
-        all["(0018,5101)"] = "PA"
         all["(0020,0020)"] = "L\\F"
         all["(0028,1050)"] = "2048"
         all["(0028,1051)"] = "4096"
-        guard detector.modality == "DX" else { return all }
+        guard detector.modality == "DX" else {
+            all["(0018,5101)"] = "PA"
+            return all
+        }
         all["(0008,0068)"] = "FOR PRESENTATION"
         all.code("(0008,2218)", value: "51185008", scheme: "SCT", meaning: "Chest")
+        all["(0018,1508)"] = ""
         all["(0018,7004)"] = "DIRECT"
         all["(0020,0062)"] = "U"
         all["(0028,1040)"] = "LOG"
