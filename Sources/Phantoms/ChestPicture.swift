@@ -5,7 +5,6 @@ import Imaging
 
 /// A frontal chest radiograph: random anatomy, with or without a consolidation, seen by one look's detector.
 struct ChestPicture: PhantomPicture {
-    let instances = 1
     let tellingInstance = 0
     let volumeMillilitres: Double
     let meanHU: Double? = nil
@@ -15,7 +14,8 @@ struct ChestPicture: PhantomPicture {
 
     private static let bitsStored = 12
 
-    init(_ labels: PhantomLabels, isPositive: Bool, matrix: Int) throws(ImagingError) {
+    init(_ labels: PhantomLabels) throws(ImagingError) {
+        let matrix = labels.identity.matrix
         guard (64...4096).contains(matrix) else {
             throw ImagingError(.invalidArgument, "a chest radiograph of \(matrix) × \(matrix)")
         }
@@ -40,7 +40,7 @@ struct ChestPicture: PhantomPicture {
         chest.contrast = detector.contrast * random.uniform(0.94, 1.06)
         chest.brightness = detector.brightness
         chest.gamma = detector.gamma
-        if isPositive {
+        if labels.identity.isPositive {
             var random = labels.random(purpose: 3)
             let side = random.side()
             chest.opacity.center = (

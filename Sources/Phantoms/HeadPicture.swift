@@ -5,7 +5,6 @@ import Imaging
 
 /// A head CT: random anatomy, with or without a bleed, seen by one look's scanner.
 struct HeadPicture: PhantomPicture {
-    let instances: Int
     let tellingInstance: Int
     let volumeMillilitres: Double
     let meanHU: Double?
@@ -17,15 +16,18 @@ struct HeadPicture: PhantomPicture {
     private static let lowest = -42.0
     private static let highest = 78.0
 
-    init(_ labels: PhantomLabels, isPositive: Bool, slices: Int?, matrix: Int) throws(ImagingError) {
+    private var instances: Int { labels.identity.instances }
+
+    init(_ labels: PhantomLabels) throws(ImagingError) {
         let scanner = labels.identity.look.scanner
-        let instances = slices ?? scanner.slices
+        let instances = labels.identity.instances
+        let matrix = labels.identity.matrix
+        let isPositive = labels.identity.isPositive
         guard (4...400).contains(instances), (32...1024).contains(matrix) else {
             throw ImagingError(.invalidArgument, "a head CT of \(instances) slices of \(matrix) × \(matrix)")
         }
         self.labels = labels
         self.scanner = scanner
-        self.instances = instances
         var head = Self.anatomy(labels, scanner, matrix: matrix)
         volumeMillilitres = isPositive ? try Self.place(bleed: labels.random(purpose: 3), in: &head) : 0
         var volume = 0.0

@@ -16,12 +16,13 @@ public struct PhantomFolder: Sendable {
 
     /// Writes the instances of a study as `0001.dcm` and so on, on all cores, then its line of truth.
     ///
-    /// A study that is there already is written over and keeps its line. Returns the bytes written.
+    /// A study of the same name that is there already is replaced, with its line. Returns the bytes written.
     @discardableResult
     public func write(
         _ study: PhantomStudy, transferSyntax: PhantomTransferSyntax = .explicitLittleEndian
     ) throws -> Int {
         let folder = url.appending(path: study.folder)
+        if FileManager.default.fileExists(atPath: folder.path) { try FileManager.default.removeItem(at: folder) }
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let outcome = Mutex<(bytes: Int, failure: (any Error)?)>((0, nil))
         DispatchQueue.concurrentPerform(iterations: study.instances) { index in
@@ -40,14 +41,14 @@ public struct PhantomFolder: Sendable {
     }
 
     private func append(_ truth: PhantomTruth) throws {
-        var text = ""
+        var lines = [PhantomTruth.header]
         if FileManager.default.fileExists(atPath: truthURL.path) {
-            text = try String(contentsOf: truthURL, encoding: .utf8)
+            let text = try String(contentsOf: truthURL, encoding: .utf8)
+            lines += text.split(separator: "\n").dropFirst().map(String.init)
+            lines.removeAll { $0.contains(",\(truth.patientID),") }
         }
-        if text.isEmpty { text = PhantomTruth.header + "\n" }
-        guard !text.contains("\n\(truth.studyInstanceUID),") else { return }
-        text += truth.line + "\n"
-        try Data(text.utf8).write(to: truthURL, options: .atomic)
+        lines.append(truth.line)
+        try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: truthURL, options: .atomic)
     }
 
     /// Writes a small picture of the study's most telling instance as `preview.pgm` (grey map, 256 × 256).

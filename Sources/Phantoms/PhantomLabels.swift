@@ -16,7 +16,7 @@ struct PhantomLabels: Sendable {
 
     init(_ identity: PhantomStudy.Identity) {
         self.identity = identity
-        var random = Self.random(identity, purpose: 1)
+        var random = Self.uidRandom(identity, purpose: 1)
         studyInstanceUID = random.uid()
         seriesInstanceUID = random.uid()
         frameOfReferenceUID = random.uid()
@@ -30,18 +30,26 @@ struct PhantomLabels: Sendable {
         studyTime = String(format: "%02d%02d%02d", Int(random.next() % 24), Int(random.next() % 60), Int(random.next() % 60))
     }
 
-    /// Independent random numbers for each purpose, so that a change of one thing leaves the others alone.
-    func random(purpose: UInt64) -> PhantomRandom { Self.random(identity, purpose: purpose) }
+    /// Independent random numbers for each purpose, so that a change of one thing leaves the others alone: the same
+    /// head with and without its bleed, in few slices and in many.
+    func random(purpose: UInt64) -> PhantomRandom {
+        PhantomRandom(Self.anatomy(identity) + [purpose])
+    }
 
-    private static func random(_ identity: PhantomStudy.Identity, purpose: UInt64) -> PhantomRandom {
-        PhantomRandom([
+    private static func anatomy(_ identity: PhantomStudy.Identity) -> [UInt64] {
+        [
             identity.seed, UInt64(bitPattern: Int64(identity.index)), UInt64(identity.look.rawValue.utf8.first ?? 0),
-            identity.kind == .headCT ? 1 : 2, purpose,
-        ])
+            identity.kind == .headCT ? 1 : 2,
+        ]
+    }
+
+    private static func uidRandom(_ identity: PhantomStudy.Identity, purpose: UInt64) -> PhantomRandom {
+        let content = [identity.isPositive ? 1 : 0, identity.instances, identity.matrix]
+        return PhantomRandom(anatomy(identity) + content.map { UInt64(bitPattern: Int64($0)) } + [purpose])
     }
 
     func sopInstanceUID(_ index: Int) -> String {
-        var random = random(purpose: 1000 + UInt64(index))
+        var random = Self.uidRandom(identity, purpose: 1000 + UInt64(index))
         return random.uid()
     }
 

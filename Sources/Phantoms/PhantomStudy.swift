@@ -11,12 +11,16 @@ public struct PhantomStudy: Sendable {
         case chest
     }
 
-    /// What sets one study apart from all others.
+    /// What sets one study apart from all others: studies that differ in any of it have different UIDs.
     public struct Identity: Sendable, Hashable {
         public var kind: Kind
         public var look: PhantomLook
         public var seed: UInt64
         public var index: Int
+        public var isPositive: Bool
+        public var instances: Int
+        /// Rows and columns.
+        public var matrix: Int
     }
 
     public let identity: Identity
@@ -42,31 +46,32 @@ public struct PhantomStudy: Sendable {
     public static func headCT(
         seed: UInt64, index: Int, look: PhantomLook, isPositive: Bool, slices: Int? = nil, matrix: Int = 512
     ) throws(ImagingError) -> PhantomStudy {
-        let identity = Identity(kind: .headCT, look: look, seed: seed, index: index)
-        let labels = PhantomLabels(identity)
-        let picture = try HeadPicture(labels, isPositive: isPositive, slices: slices, matrix: matrix)
-        return PhantomStudy(labels, finding: "intracranial-haemorrhage", isPositive: isPositive, picture)
+        let labels = PhantomLabels(
+            Identity(
+                kind: .headCT, look: look, seed: seed, index: index, isPositive: isPositive,
+                instances: slices ?? look.scanner.slices, matrix: matrix))
+        return PhantomStudy(labels, finding: "intracranial-haemorrhage", try HeadPicture(labels))
     }
 
     /// A frontal chest radiograph: one instance.
     public static func chest(
         seed: UInt64, index: Int, look: PhantomLook, isPositive: Bool, matrix: Int = 1024
     ) throws(ImagingError) -> PhantomStudy {
-        let identity = Identity(kind: .chest, look: look, seed: seed, index: index)
-        let labels = PhantomLabels(identity)
-        let picture = try ChestPicture(labels, isPositive: isPositive, matrix: matrix)
-        return PhantomStudy(labels, finding: "pneumonia", isPositive: isPositive, picture)
+        let labels = PhantomLabels(
+            Identity(
+                kind: .chest, look: look, seed: seed, index: index, isPositive: isPositive, instances: 1, matrix: matrix))
+        return PhantomStudy(labels, finding: "pneumonia", try ChestPicture(labels))
     }
 
-    private init(_ labels: PhantomLabels, finding: String, isPositive: Bool, _ picture: any PhantomPicture) {
+    private init(_ labels: PhantomLabels, finding: String, _ picture: any PhantomPicture) {
         identity = labels.identity
         accessionNumber = labels.accessionNumber
         self.labels = labels
         self.picture = picture
         truth = PhantomTruth(
             studyInstanceUID: labels.studyInstanceUID, patientID: labels.patientID, finding: finding,
-            isPresent: isPositive, volumeMillilitres: picture.volumeMillilitres, meanHU: picture.meanHU,
-            look: labels.identity.look, instances: picture.instances)
+            isPresent: identity.isPositive, volumeMillilitres: picture.volumeMillilitres, meanHU: picture.meanHU,
+            look: identity.look, instances: identity.instances)
     }
 
     /// The `index`th instance, from 0, as a DICOM file.
@@ -91,7 +96,6 @@ public struct PhantomStudy: Sendable {
 
 /// Renders and writes the instances of one study.
 protocol PhantomPicture: Sendable {
-    var instances: Int { get }
     var tellingInstance: Int { get }
     var volumeMillilitres: Double { get }
     var meanHU: Double? { get }

@@ -56,17 +56,17 @@ struct PhantomCommand: ParsableCommand {
             let start = ContinuousClock.now
             var instances = 0
             var bytes = 0
-            // The order is drawn for all numbers up to the last, so that a continued run draws the same one.
-            let positives = PhantomStudy.positives(count: first - 1 + studies, prevalence: prevalence, seed: seed)
+            let positives = PhantomStudy.positives(
+                count: studies, prevalence: prevalence, seed: seed &+ UInt64(first - 1))
             for index in first..<first + studies {
-                let study = try make(index, positives[index - 1])
+                let study = try make(index, positives[index - first])
                 bytes += try folder.write(study, transferSyntax: transferSyntax)
                 if preview { try folder.writePreview(study) }
                 instances += study.instances
                 if progress { say(study, index - first + 1) }
             }
             let seconds = max((ContinuousClock.now - start) / .seconds(1), 0.001)
-            let positive = positives[(first - 1)...].count { $0 }
+            let positive = positives.count { $0 }
             print(
                 """
                 \(studies) studies, \(positive) with the finding, \(instances) instances, \

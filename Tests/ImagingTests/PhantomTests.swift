@@ -23,6 +23,18 @@ import Testing
         #expect(try other.instance(0) != first.instance(0))
     }
 
+    @Test func anotherContentHasOtherUIDs() throws {
+        let studies = try [
+            study(.headCT, .a, true), study(.headCT, .a, false), study(.headCT, .b, true), study(.chest, .a, true),
+            .headCT(seed: 11, index: 1, look: .a, isPositive: true, slices: 13, matrix: 128),
+            .headCT(seed: 11, index: 1, look: .a, isPositive: true, slices: 12, matrix: 64),
+            .headCT(seed: 12, index: 1, look: .a, isPositive: true, slices: 12, matrix: 128),
+        ]
+        #expect(Set(studies.map(\.studyInstanceUID)).count == studies.count)
+        let instances = try studies.map { try DicomInstance($0.instance(0)).sopInstanceUID }
+        #expect(Set(instances).count == studies.count)
+    }
+
     @Test(arguments: PhantomStudy.Kind.allCases, PhantomLook.allCases)
     func aPhantomSaysThatItIsOne(kind: PhantomStudy.Kind, look: PhantomLook) throws {
         let made = try study(kind, look, false)
@@ -110,6 +122,13 @@ import Testing
         #expect(lines.first == "StudyInstanceUID,PatientID,finding,present,volume_ml,mean_hu,site_look,slices")
         #expect(lines.count == 3)
         #expect(lines[1] == head.truth.line)
+        // The same number with other content takes the place of the first.
+        let other = try study(.headCT, .a, false)
+        try folder.write(other)
+        let replaced = try String(contentsOf: folder.truthURL, encoding: .utf8)
+        #expect(replaced.contains(other.studyInstanceUID) && !replaced.contains(head.studyInstanceUID))
+        try folder.write(head)
+        try folder.writePreview(head)
         #expect(lines.allSatisfy { $0.split(separator: ",", omittingEmptySubsequences: false).count == 8 })
         let written = try DicomInstance(Data(contentsOf: place.appending(path: head.folder).appending(path: "0012.dcm")))
         #expect(written.instanceNumber == 12)
