@@ -45,9 +45,12 @@ public struct PhantomFolder: Sendable {
         if FileManager.default.fileExists(atPath: truthURL.path) {
             let text = try String(contentsOf: truthURL, encoding: .utf8)
             lines += text.split(separator: "\n").dropFirst().map(String.init)
-            lines.removeAll { $0.contains(",\(truth.patientID),") }
         }
-        lines.append(truth.line)
+        if let known = lines.firstIndex(where: { $0.contains(",\(truth.patientID),") }) {
+            lines[known] = truth.line
+        } else {
+            lines.append(truth.line)
+        }
         try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: truthURL, options: .atomic)
     }
 
