@@ -81,7 +81,8 @@ extension HubState {
     fileprivate func check(_ message: FederationParts) throws(FederationError) {
         for model in models {
             try message.check(model.name.isWireName && !model.name.contains("/"), "models.name")
-            try message.check((0...FederationLimits.fileBytes).contains(model.parametersBytes), "models.parametersBytes")
+            try message.check(
+                (0...FederationLimits.fileBytes).contains(model.parametersBytes), "models.parametersBytes")
             for file in model.files {
                 try message.check(ModelPackage.isSafe(path: file.path), "models.files.path")
                 try message.check((0...FederationLimits.fileBytes).contains(file.bytes), "models.files.bytes")

@@ -122,7 +122,9 @@ final class FrontDesk {
         if let known = try store.delta(round: manifest.round, site: site.name, hash: manifest.hash) {
             if waiting[DeltaKey(known)] != nil { return inspect(known, at: address) }
             // The bytes with this hash were looked at; sending them again changes nothing.
-            if known.state == .refused, let reason = known.refusal, [.wrongShape, .notFinite, .malformed].contains(reason) {
+            if known.state == .refused, let reason = known.refusal,
+                [.wrongShape, .notFinite, .malformed].contains(reason)
+            {
                 return try refuse(site, manifest.round, reason)
             }
         }

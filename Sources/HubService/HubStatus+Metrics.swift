@@ -5,12 +5,15 @@ extension HubStatus {
     /// The Prometheus text format, version 0.0.4.
     public func metrics() -> String {
         var text = ""
-        func family(_ name: String, _ type: String, _ help: String, _ samples: [(labels: [(String, String)], value: Double)]) {
+        func family(
+            _ name: String, _ type: String, _ help: String, _ samples: [(labels: [(String, String)], value: Double)]
+        ) {
             text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
             for sample in samples {
                 let labels = sample.labels.map { "\($0.0)=\"\(Self.escape($0.1))\"" }.joined(separator: ",")
                 text += labels.isEmpty ? name : "\(name){\(labels)}"
-                text += " \(sample.value == sample.value.rounded() ? String(Int(sample.value)) : String(sample.value))\n"
+                text +=
+                    " \(sample.value == sample.value.rounded() ? String(Int(sample.value)) : String(sample.value))\n"
             }
         }
         family(

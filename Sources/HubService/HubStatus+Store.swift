@@ -19,7 +19,8 @@ extension HubStatus {
     ) throws {
         let models = try store.models()
         let versions = try Dictionary(
-            models.map { ($0.package, try store.versions(package: $0.package)) }, uniquingKeysWith: { first, _ in first })
+            models.map { ($0.package, try store.versions(package: $0.package)) },
+            uniquingKeysWith: { first, _ in first })
         self.init(
             version: Self.programVersion, endpoint: endpoint, publicKey: publicKey, nowMs: now,
             models: try models.map {

@@ -100,7 +100,9 @@ final class MessageLoop: Sendable {
             if site.isRevoked {
                 // Let in before it was revoked: libzmq cannot be told to hang up, so it is told nothing else.
                 try store.refuse(site: site.name, round: 0, reason: DoorLog.revokedKey, atMilliseconds: now())
-                reply(.error(name: "revoked", text: "this site's key was revoked; ask the hub's operator"), address, socket)
+                reply(
+                    .error(name: "revoked", text: "this site's key was revoked; ask the hub's operator"), address,
+                    socket)
                 return
             }
             let message: ToHub
@@ -125,7 +127,8 @@ final class MessageLoop: Sendable {
         }
     }
 
-    private func handIn(_ results: [Workbench.Result], on socket: Socket, _ desk: FrontDesk, _ clerk: RoundClerk) throws {
+    private func handIn(_ results: [Workbench.Result], on socket: Socket, _ desk: FrontDesk, _ clerk: RoundClerk) throws
+    {
         for result in results {
             switch result {
             case .inspected(let delta, let outcome):

@@ -19,7 +19,9 @@ struct StatusPage: Sendable {
 
     /// The hash source of the text between an element's tags.
     private static func hash(of element: String, in html: String) -> String {
-        guard let start = html.range(of: "<\(element)>"), let end = html.range(of: "</\(element)>") else { return "none" }
+        guard let start = html.range(of: "<\(element)>"), let end = html.range(of: "</\(element)>") else {
+            return "none"
+        }
         let digest = Hash(of: Data(html[start.upperBound..<end.lowerBound].utf8)).hex
         let bytes = stride(from: 0, to: digest.utf8.count, by: 2).compactMap { offset in
             UInt8(digest.dropFirst(offset).prefix(2), radix: 16)

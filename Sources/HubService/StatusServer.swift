@@ -49,7 +49,7 @@ public struct StatusServer: Sendable {
     }
 
     func router(logger: Logger) -> Router<BasicRequestContext> {
-        let router = Router()
+        let router = Router(options: .autoGenerateHeadEndpoints)
         let page = StatusPage()
         router.get("/") { _, _ in
             Self.response(.ok, "text/html; charset=utf-8", page.html, policy: page.policy)

@@ -77,6 +77,18 @@ extension HubStore {
         }
     }
 
+    /// How many rounds a model has in each state.
+    public func roundCounts(package: Hash) throws -> [Round.State: Int] {
+        try pool.read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT state, count(*) AS count FROM round WHERE package = ? GROUP BY state",
+                arguments: [package.hex]
+            ).reduce(into: [:]) { counts, row in
+                if let state = Round.State(rawValue: row["state"]) { counts[state] = row["count"] }
+            }
+        }
+    }
+
     /// Gives an open round a later deadline.
     public func extendRound(_ number: Int, deadlineMilliseconds: Int64, atMilliseconds now: Int64) throws {
         try pool.write { db in
@@ -174,7 +186,8 @@ extension HubStore {
             db, sql: "SELECT * FROM contribution WHERE round = ?", arguments: [number]
         ).map { Contribution(site: $0["site"], hash: try $0.hash("hash"), examples: $0["examples"]) }
         return Round(
-            number: number, base: ModelVersion(package: try row.hash("package"), parameters: try row.hash("parameters")),
+            number: number,
+            base: ModelVersion(package: try row.hash("package"), parameters: try row.hash("parameters")),
             cohort: try Set(
                 String.fetchAll(db, sql: "SELECT site FROM cohort WHERE round = ?", arguments: [number])),
             quorum: row["quorum"], openedAtMilliseconds: row["opened_at_ms"], deadlineMilliseconds: row["deadline_ms"],
@@ -198,7 +211,8 @@ extension HubStore {
                     """, arguments: [number])
         else { return nil }
         return RoundRecord(
-            round: round, config: try JSONDecoder().decode(RoundConfig.self, from: Data((row["config"] as String).utf8)),
+            round: round,
+            config: try JSONDecoder().decode(RoundConfig.self, from: Data((row["config"] as String).utf8)),
             endedAtMilliseconds: row["ended_at_ms"], reason: row["reason"],
             version: (row["made"] as String?).flatMap(Hash.init(hex:)))
     }

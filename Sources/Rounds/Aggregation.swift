@@ -20,7 +20,8 @@ public struct Aggregation: Sendable {
     ///
     /// - Throws: `NonFiniteValue` when a new value is not a number, and whatever reading or `sink` throws.
     public func run(
-        base: some TensorSource, contributions: [WeightedDelta], sink: (_ piece: TensorPiece, _ values: [Float]) throws -> Void
+        base: some TensorSource, contributions: [WeightedDelta],
+        sink: (_ piece: TensorPiece, _ values: [Float]) throws -> Void
     ) throws {
         let ordered = contributions.sorted { $0.site.utf8.lexicographicallyPrecedes($1.site.utf8) }
         for name in base.names {

@@ -26,7 +26,8 @@ struct SiteCommand: ParsableCommand {
         var name: String
 
         // A key may begin with a dash.
-    @Option(parsing: .unconditional, help: "The site's public key, 40 characters of Z85, or the path of its .pub file.")
+        @Option(
+            parsing: .unconditional, help: "The site's public key, 40 characters of Z85, or the path of its .pub file.")
         var key: String
 
         func run() throws {

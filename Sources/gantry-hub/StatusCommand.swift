@@ -78,6 +78,10 @@ struct StatusCommand: ParsableCommand {
 
     private func showSites(_ status: HubStatus) {
         print()
+        if status.sites.isEmpty {
+            print("No site. Run: gantry-hub site add --state \(state.state) --name NAME --key KEY")
+            return
+        }
         TextTable(
             ["SITE", "STATE", "LAST SEEN", "LIVE", "LABELS (NEW)", "HELD OUT"],
             status.sites.flatMap { site in

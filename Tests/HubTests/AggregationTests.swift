@@ -66,13 +66,18 @@ final class WatchedSource: TensorSource {
     @Test func `averaging parameters and averaging deltas is the same`() throws {
         let shapes = ["a": [7, 5], "b": [11]]
         let base = random(1, shapes: shapes)
-        let sites = [("A", 17, random(2, shapes: shapes)), ("B", 4, random(3, shapes: shapes)), ("C", 90, random(4, shapes: shapes))]
+        let sites = [
+            ("A", 17, random(2, shapes: shapes)), ("B", 4, random(3, shapes: shapes)),
+            ("C", 90, random(4, shapes: shapes)),
+        ]
         let new = try aggregate(base, try sites.map { ($0.0, $0.1, try $0.2.difference(minus: base)) })
         let total = 17.0 + 4 + 90
         for name in base.names {
             let values = try #require(new.tensors[name]?.values)
             for index in values.indices {
-                let mean = sites.reduce(0.0) { $0 + Double($1.1) / total * Double($1.2.tensors[name]?.values[index] ?? .nan) }
+                let mean = sites.reduce(0.0) {
+                    $0 + Double($1.1) / total * Double($1.2.tensors[name]?.values[index] ?? .nan)
+                }
                 #expect(abs(Double(values[index]) - mean) < 1e-6)
             }
         }
@@ -84,7 +89,8 @@ final class WatchedSource: TensorSource {
         let deltas = (0..<7).map { ("site-\($0)", 3 + $0 * $0, random(UInt64(100 + $0), shapes: shapes)) }
         let first = Safetensors.encode(try aggregate(base, deltas))
         #expect(Safetensors.encode(try aggregate(base, deltas.reversed())) == first)
-        #expect(Safetensors.encode(try aggregate(base, [deltas[3], deltas[6]] + deltas[..<3] + deltas[4..<6])) == first)
+        #expect(
+            Safetensors.encode(try aggregate(base, [deltas[3], deltas[6]] + deltas[..<3] + deltas[4..<6])) == first)
         #expect(Safetensors.encode(try aggregate(base, deltas, valuesPerPiece: 7)) == first)
     }
 
@@ -127,7 +133,8 @@ final class WatchedSource: TensorSource {
         let target = folder.url.appending(path: "new.safetensors")
         try Aggregation(WeightedMean()).write(
             base: base,
-            contributions: [WeightedDelta(site: "A", examples: 1, source: try file("a", TestPackage.delta(1)))], to: target)
+            contributions: [WeightedDelta(site: "A", examples: 1, source: try file("a", TestPackage.delta(1)))],
+            to: target)
         var expected = TestPackage.base
         try expected.addScaled(TestPackage.delta(1), by: 1)
         #expect(try Data(contentsOf: target) == Safetensors.encode(expected))
@@ -138,7 +145,8 @@ final class WatchedSource: TensorSource {
             try Aggregation(WeightedMean()).write(
                 base: base, contributions: [WeightedDelta(site: "A", examples: 1, source: huge)], to: failed)
         }
-        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path).allSatisfy { !$0.contains("failed") })
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: folder.url.path).allSatisfy { !$0.contains("failed") })
     }
 
     // MARK: Shapes

@@ -10,7 +10,8 @@ import Testing
             try AuditLog.migrate(db)
             for number in 0..<count {
                 try AuditLog.append(
-                    db, event: "event-\(number)", detail: ["a": "\(number)", "ü": "“x”\n"], atMilliseconds: Int64(number))
+                    db, event: "event-\(number)", detail: ["a": "\(number)", "ü": "“x”\n"],
+                    atMilliseconds: Int64(number))
             }
         }
         return queue

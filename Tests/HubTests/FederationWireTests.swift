@@ -51,7 +51,8 @@ import Testing
 
     @Test func `the first frame names the protocol and the verb and the last is the payload`() throws {
         let parts = try ToHub.chunk(round: 3, hash: Self.hash, offset: 9, bytes: Data([7])).parts()
-        #expect(parts.map { String(decoding: $0, as: UTF8.self) } == ["GANTRYFED1 chunk", "3", Self.hash.hex, "9", "\u{7}"])
+        #expect(
+            parts.map { String(decoding: $0, as: UTF8.self) } == ["GANTRYFED1 chunk", "3", Self.hash.hex, "9", "\u{7}"])
     }
 
     static func text(_ parts: [String]) -> [Data] { parts.map { Data($0.utf8) } }
@@ -74,7 +75,12 @@ import Testing
         (text(Array(repeating: "x", count: 9)), "too-many-frames"),
         ([Data("GANTRYFED1 hello".utf8), Data(count: (1 << 20) + 1)], "payload-too-large"),
         ([Data("GANTRYFED1 hello".utf8), Data(count: (64 << 10) + 1)], "payload-too-large"),
-        (text(["GANTRYFED1 report", #"{"version":"\#(hash.hex)","decision":"live","heldOutLabels":3,"candidateAUC":1.5}"#]), "bad-value"),
+        (
+            text([
+                "GANTRYFED1 report",
+                #"{"version":"\#(hash.hex)","decision":"live","heldOutLabels":3,"candidateAUC":1.5}"#,
+            ]), "bad-value"
+        ),
         (text(["GANTRYFED1 hello", #"{"version":"<script> x","packages":[]}"#]), "bad-value"),
     ]
 

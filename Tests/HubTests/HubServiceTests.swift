@@ -82,7 +82,9 @@ import ZeroMQ
                 continue
             }
             #expect(Hash(of: bytes) == file.hash)
-            #expect(try await a.ask(.fetch(hash: file.hash, offset: file.bytes, length: 1)) == .piece(hash: file.hash, offset: file.bytes, bytes: Data()))
+            #expect(
+                try await a.ask(.fetch(hash: file.hash, offset: file.bytes, length: 1))
+                    == .piece(hash: file.hash, offset: file.bytes, bytes: Data()))
         }
         let stranger = try await a.ask(.fetch(hash: Hash(of: Data("other".utf8)), offset: 0, length: 1))
         guard case .error("unknown-file", _) = stranger else {
@@ -107,7 +109,9 @@ import ZeroMQ
         try await eventually("the round closes") { try world.store.models()[0].current.number == 1 }
         let (bytes, manifest) = delta(2, config)
         let answer = try await c.send(bytes, manifest)
-        #expect([.refused(round: config.round, reason: .roundClosed), .refused(round: config.round, reason: .notInCohort)].contains(answer))
+        #expect(
+            [.refused(round: config.round, reason: .roundClosed), .refused(round: config.round, reason: .notInCohort)]
+                .contains(answer))
         try await hub.stop()
     }
 

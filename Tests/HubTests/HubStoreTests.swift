@@ -201,7 +201,8 @@ import ZeroMQ
         let (store, round) = try storeWithRound()
         let (first, second) = (delta(1, in: round), delta(2, in: round))
         _ = try store.appendToDelta(
-            try store.beginDelta(first.manifest, from: "A", atMilliseconds: 4), first.bytes.prefix(30), atMilliseconds: 5)
+            try store.beginDelta(first.manifest, from: "A", atMilliseconds: 4), first.bytes.prefix(30),
+            atMilliseconds: 5)
         #expect(try store.beginDelta(second.manifest, from: "A", atMilliseconds: 6).received == 0)
         #expect(try store.delta(round: round.number, site: "A", hash: first.manifest.hash)?.state == .superseded)
         #expect(try store.receiving(round: round.number).map(\.hash) == [second.manifest.hash])
@@ -250,7 +251,8 @@ import ZeroMQ
         let before = try store.verifyAudit().entries
         for _ in 0..<50 {
             try store.refuse(site: "A", round: round.number, reason: "bad-weight", atMilliseconds: 9)
-            try store.refuse(site: "A", round: Int.random(in: 1000...100_000), reason: "unknown-round", atMilliseconds: 9)
+            try store.refuse(
+                site: "A", round: Int.random(in: 1000...100_000), reason: "unknown-round", atMilliseconds: 9)
         }
         #expect(try store.verifyAudit().entries == before + 2)
         #expect(try store.refusals().map(\.count) == [50, 50])

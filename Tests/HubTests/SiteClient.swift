@@ -107,7 +107,8 @@ final class Federated: Sendable {
     let settings: RoundSettings
 
     init(
-        sites: [String] = ["A", "B"], trains: TrainingDefaults.Trainable = .all, parameters: TensorMap = TestPackage.base,
+        sites: [String] = ["A", "B"], trains: TrainingDefaults.Trainable = .all,
+        parameters: TensorMap = TestPackage.base,
         _ change: (inout RoundSettings) -> Void = { _ in }
     ) throws {
         folder = try TemporaryFolder()

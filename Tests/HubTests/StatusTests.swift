@@ -114,12 +114,17 @@ import ZeroMQ
         #expect(policy.contains("script-src 'sha256-"))
         #expect(!policy.contains("unsafe"))
         #expect(html.contains("<title>Gantry hub</title>"))
-        #expect(!html.contains("http://") || html.components(separatedBy: "http://").dropFirst().allSatisfy { $0.hasPrefix("www.w3.org/2000/svg") })
+        #expect(
+            !html.contains("http://")
+                || html.components(separatedBy: "http://").dropFirst().allSatisfy {
+                    $0.hasPrefix("www.w3.org/2000/svg")
+                })
         #expect(!html.contains("https://"))
 
         let json = try #require(
             try JSONSerialization.jsonObject(with: Data(try await get("/api/status").2.utf8)) as? [String: Any])
-        #expect(Set(json.keys) == ["version", "endpoint", "public_key", "now_ms", "models", "sites", "refusals", "audit"])
+        #expect(
+            Set(json.keys) == ["version", "endpoint", "public_key", "now_ms", "models", "sites", "refusals", "audit"])
         let model = try #require((json["models"] as? [[String: Any]])?.first)
         #expect(model["current_version"] as? Int == 1)
         #expect(try await get("/health").2 == #"{"status":"ok"}"#)
