@@ -14,7 +14,7 @@ public struct SiteState: Codable, Sendable, Equatable {
 
     public struct PackageState: Codable, Sendable, Equatable {
         public var package: Hash
-        /// The version that flags studies now.
+        /// `ModelVersion.id` of the version that flags studies now.
         public var live: Hash
         /// Labelled studies that may be trained on (held-out ones are not counted).
         public var trainingLabels: Int
@@ -128,6 +128,7 @@ public struct RoundConfig: Codable, Sendable, Equatable {
 /// Describes a delta before its bytes come.
 public struct DeltaManifest: Codable, Sendable, Equatable {
     public var round: Int
+    /// `ModelVersion.id` of the round's base.
     public var base: Hash
     /// Labelled studies it was trained on: its weight.
     public var examples: Int
@@ -180,6 +181,7 @@ public enum DeltaRefusal: String, Codable, Sendable, CaseIterable {
 
 /// What a site decided about a new global version, and what it measured.
 public struct VersionReport: Codable, Sendable, Equatable {
+    /// `ModelVersion.id`.
     public var version: Hash
     public var decision: Decision
     /// Held-out labels the measurement is made on.

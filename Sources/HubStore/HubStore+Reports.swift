@@ -4,13 +4,6 @@ import Federation
 import GRDB
 import ModelPackage
 
-/// A site's measurement of a version.
-public struct SiteReport: Sendable, Equatable {
-    public let site: String
-    public let report: VersionReport
-    public let reportedAtMilliseconds: Int64
-}
-
 extension HubStore {
     /// Keeps a site's newest word on a version; a changed decision is also in the audit log.
     ///

@@ -13,14 +13,3 @@ public protocol TensorSource: Sendable {
 extension SafetensorsFile: TensorSource {
     public func shape(of name: String) -> [Int]? { entry(name)?.shape }
 }
-
-/// Values of one tensor, in row-major order.
-public struct TensorPiece: Sendable, Equatable {
-    public let name: String
-    public let range: Range<Int>
-
-    public init(name: String, range: Range<Int>) {
-        self.name = name
-        self.range = range
-    }
-}

@@ -2,30 +2,7 @@
 import Federation
 import Foundation
 import ModelPackage
-import Synchronization
 import Tensors
-
-/// A folder that is gone with the value.
-final class TemporaryFolder: Sendable {
-    let url: URL
-
-    init() throws {
-        url = FileManager.default.temporaryDirectory.appending(path: "gantry-hub-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(at: url) }
-}
-
-/// A clock that only the test moves.
-final class TestClock: Sendable {
-    private let milliseconds: Mutex<Int64>
-
-    init(_ start: Int64 = 1_800_000_000_000) { milliseconds = Mutex(start) }
-
-    var now: Int64 { milliseconds.withLock { $0 } }
-    func advance(seconds: Int) { milliseconds.withLock { $0 += Int64(seconds) * 1000 } }
-}
 
 /// A package whose model nobody runs: the hub only ever reads its parameters.
 enum TestPackage {
