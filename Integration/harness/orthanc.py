@@ -2,13 +2,14 @@
 """A real Orthanc with or without the plugin, and DICOM senders."""
 
 import json
+import re
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
-from .processes import LIBRARY, Process, free_port, wait_until
+from .processes import LIBRARY, Process, free_port, run, wait_until
 
 ORTHANC = "/usr/sbin/Orthanc"
 STORESCU = "/usr/bin/storescu"
@@ -123,14 +124,30 @@ class Orthanc:
         return Sender(self, files).finish(check)
 
 
+# storescu proposes a compressed transfer syntax only when told which.
+PROPOSALS = {
+    "1.2.840.10008.1.2.1.99": "-xd", "1.2.840.10008.1.2.2": "-xb", "1.2.840.10008.1.2": "-xi",
+    "1.2.840.10008.1.2.4.50": "-xy", "1.2.840.10008.1.2.4.51": "-xx", "1.2.840.10008.1.2.4.57": "-xs",
+    "1.2.840.10008.1.2.4.70": "-xs", "1.2.840.10008.1.2.4.80": "-xt", "1.2.840.10008.1.2.4.81": "-xu",
+    "1.2.840.10008.1.2.4.90": "-xv", "1.2.840.10008.1.2.4.91": "-xw", "1.2.840.10008.1.2.5": "-xr",
+}
+
+
+def proposal(files):
+    """The storescu option for the compressed transfer syntax among `files`, as a list of none or one."""
+    found = run("/usr/bin/dcmdump", "-q", "-Un", "-M", "+P", "0002,0010", *files, check=False)
+    options = {PROPOSALS[uid] for uid in re.findall(r"\[?(1\.2\.840\.10008\.[0-9.]+)", found) if uid in PROPOSALS}
+    return sorted(options)[:1]
+
+
 class Sender:
     """A running storescu whose responses are counted as they come."""
 
-    def __init__(self, orthanc, files, options=()):
+    def __init__(self, orthanc, files):
         files = [str(file) for file in files]
         # -v prints each response; -R proposes only what is in the files.
         self.child = subprocess.Popen(
-            [STORESCU, "-v", "-R", *options, "-aec", "ORTHANC", "127.0.0.1", str(orthanc.dicom_port), *files],
+            [STORESCU, "-v", "-R", *proposal(files), "-aec", "ORTHANC", "127.0.0.1", str(orthanc.dicom_port), *files],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", bufsize=1,
             env={"TCP_NODELAY": "1", "PATH": "/usr/bin:/bin"})
         self.sent = len(files)
