@@ -92,7 +92,8 @@ extension WorkerSettings {
 
         func number(_ key: String) throws(SettingsError) -> Double? {
             guard let value = object[key] else { return nil }
-            guard let number = value as? NSNumber, !(value is Bool) else {
+            // `value is Bool` is also true of the numbers 0 and 1; only the encoding tells them from true and false.
+            guard let number = value as? NSNumber, String(cString: number.objCType) != "c" else {
                 throw .badValue(key: key, expected: "a number")
             }
             return number.doubleValue
