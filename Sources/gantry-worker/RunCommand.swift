@@ -44,7 +44,8 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "The federation hub, tcp://HOST:PORT.")
     var hub: String?
 
-    @Option(help: "The hub's public key: 40 characters, or its .pub file.")
+    // A Z85 key may begin with a dash.
+    @Option(parsing: .unconditional, help: "The hub's public key: 40 characters, or its .pub file.")
     var hubKey: String?
 
     @Option(help: "This site's .key file (gantry site keygen).")
