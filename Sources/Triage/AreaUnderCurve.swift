@@ -3,9 +3,12 @@
 /// Area under the ROC curve: the chance that a positive study scores higher than a negative one, ties counted half
 /// (Mann–Whitney U, Hanley and McNeil 1982).
 ///
+/// A probability that is no number counts as the lowest.
+///
 /// - Returns: nil when one class is missing.
 public func areaUnderCurve(_ scored: [(probability: Double, present: Bool)]) -> Double? {
-    let sorted = scored.sorted { $0.probability < $1.probability }
+    let sorted = scored.map { (probability: $0.probability.isNaN ? -.infinity : $0.probability, present: $0.present) }
+        .sorted { $0.probability < $1.probability }
     let positives = sorted.count { $0.present }
     let negatives = sorted.count - positives
     guard positives > 0, negatives > 0 else { return nil }

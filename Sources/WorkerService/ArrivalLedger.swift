@@ -28,12 +28,16 @@ final class ArrivalLedger: Sendable {
     /// `ArrivalClock.time` of a gateway, which may not have spoken yet.
     func time(_ gateway: String) -> Int64 {
         let now = monotonic()
-        return clocks.withLock { $0[gateway, default: ArrivalClock(now: now)].time(now: now) }
+        return clocks.withLock { clocks in
+            // A clock begins to run when it is first looked at: studies may wait for a gateway that is not back yet.
+            let clock = clocks[gateway] ?? ArrivalClock(now: now)
+            clocks[gateway] = clock
+            return clock.time(now: now)
+        }
     }
 
     func mark(_ gateway: String) -> Int {
-        let now = monotonic()
-        return clocks.withLock { $0[gateway, default: ArrivalClock(now: now)].mark() }
+        clocks.withLock { $0[gateway]?.mark() ?? 0 }
     }
 
     func isWorkedOff(_ gateway: String, to mark: Int) -> Bool {

@@ -102,12 +102,15 @@ final class StudyDesk: @unchecked Sendable {
         }?.join()
     }
 
-    private func run() {
-        persistently { effects, transaction in
-            for row in try transaction.openStudies() {
-                try self.open(row.header.studyInstanceUID, transaction)
-            }
+    /// Puts the studies on the desk that were open when the last process ended.
+    func openStudies() {
+        persistently { _, transaction in
+            for row in try transaction.openStudies() { try self.open(row.header.studyInstanceUID, transaction) }
         }
+    }
+
+    private func run() {
+        openStudies()
         while !isStopping.load(ordering: .relaxed) {
             turn(events.take(upTo: 64, milliseconds: millisecondsToNextDue()))
         }
@@ -150,14 +153,13 @@ final class StudyDesk: @unchecked Sendable {
                 return
             } catch {
                 log.error("worker.sqlite cannot be written, trying again: \(error)")
-                // The memory may be ahead of the database now.
-                studies = [:]
                 if isStopping.load(ordering: .relaxed) { return }
                 usleep(500_000)
+                // The memory may be ahead of the database now.
+                studies = [:]
+                examples.forget()
                 try? store.read { transaction in
-                    for row in try transaction.openStudies() {
-                        try self.open(row.header.studyInstanceUID, transaction)
-                    }
+                    for row in try transaction.openStudies() { try self.open(row.header.studyInstanceUID, transaction) }
                 }
             }
         }

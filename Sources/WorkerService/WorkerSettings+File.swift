@@ -33,14 +33,13 @@ extension WorkerSettings {
     }
 
     init(json: Data, name: String, folder: URL, state: URL?) throws(SettingsError) {
-        let value: Any
+        let object: [String: Value]
         do {
-            value = try JSONSerialization.jsonObject(with: json)
-        } catch {
-            throw .unreadable(file: name, reason: "it is not JSON: \(error.localizedDescription)")
-        }
-        guard let object = value as? [String: Any] else {
+            object = try JSONDecoder().decode([String: Value].self, from: json)
+        } catch DecodingError.typeMismatch {
             throw .unreadable(file: name, reason: "it is not a JSON object")
+        } catch {
+            throw .unreadable(file: name, reason: "it is not JSON")
         }
         let known = Key.allCases.map(\.rawValue).sorted()
         if let unknown = object.keys.sorted().first(where: { !known.contains($0) }) {
@@ -74,29 +73,49 @@ extension WorkerSettings {
         transcript = try path(.transcript)
     }
 
+    private enum Value: Decodable {
+        case text(String)
+        case number(Double)
+        case texts([String])
+        case numbers([String: Double])
+        case other
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            if let text = try? container.decode(String.self) {
+                self = .text(text)
+            } else if let number = try? container.decode(Double.self) {
+                self = .number(number)
+            } else if let texts = try? container.decode([String].self) {
+                self = .texts(texts)
+            } else if let numbers = try? container.decode([String: Double].self) {
+                self = .numbers(numbers)
+            } else {
+                self = .other
+            }
+        }
+    }
+
     /// Typed reading of a JSON object.
     private struct Values {
-        let object: [String: Any]
+        let object: [String: Value]
 
         func text(_ key: String) throws(SettingsError) -> String? {
             guard let value = object[key] else { return nil }
-            guard let text = value as? String, !text.isEmpty else { throw .badValue(key: key, expected: "a text") }
+            guard case .text(let text) = value, !text.isEmpty else { throw .badValue(key: key, expected: "a text") }
             return text
         }
 
         func texts(_ key: String) throws(SettingsError) -> [String] {
             guard let value = object[key] else { return [] }
-            guard let texts = value as? [String] else { throw .badValue(key: key, expected: "a list of texts") }
+            guard case .texts(let texts) = value else { throw .badValue(key: key, expected: "a list of texts") }
             return texts
         }
 
         func number(_ key: String) throws(SettingsError) -> Double? {
             guard let value = object[key] else { return nil }
-            // `value is Bool` is also true of the numbers 0 and 1; only the encoding tells them from true and false.
-            guard let number = value as? NSNumber, String(cString: number.objCType) != "c" else {
-                throw .badValue(key: key, expected: "a number")
-            }
-            return number.doubleValue
+            guard case .number(let number) = value else { throw .badValue(key: key, expected: "a number") }
+            return number
         }
 
         func integer(_ key: String) throws(SettingsError) -> Int? {
@@ -107,7 +126,7 @@ extension WorkerSettings {
 
         func numbers(_ key: String) throws(SettingsError) -> [String: Double] {
             guard let value = object[key] else { return [:] }
-            guard let numbers = value as? [String: Double] else {
+            guard case .numbers(let numbers) = value else {
                 throw .badValue(key: key, expected: "an object of numbers")
             }
             return numbers
