@@ -67,8 +67,8 @@ FrameHeader read_frame_header(const Piece &stream) {
             continue;
         }
         const uint32_t length = read16(at + 2, true);
-        const bool is_frame = (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC) ||
-                              marker == 0xF7;
+        const bool is_table = marker == 0xC4 || marker == 0xC8 || marker == 0xCC;
+        const bool is_frame = (marker >= 0xC0 && marker <= 0xCF && !is_table) || marker == 0xF7;
         if (is_frame && end - at >= 10)
             return {read16(at + 5, true), read16(at + 7, true), at[9], at[4]};
         if (marker == 0xDA || length < 2 || length + size_t{2} > static_cast<size_t>(end - at)) break;
@@ -140,7 +140,8 @@ Cells decode_with_dcmtk(gi_instance &instance, uint32_t index, std::vector<uint8
 
     const uint32_t width = image.allocated / 8;
     const uint64_t needed = image.frame_samples() * width;
-    if (needed > 0xFFFFFFFE) throw Failure(GI_TOO_LARGE, "a frame of %llu bytes", static_cast<unsigned long long>(needed));
+    if (needed > 0xFFFFFFFE)
+        throw Failure(GI_TOO_LARGE, "a frame of %llu bytes", static_cast<unsigned long long>(needed));
     scratch.resize(needed + needed % 2);
     Uint32 fragment = 1;
     OFString color_model;

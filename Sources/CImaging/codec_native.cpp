@@ -8,7 +8,8 @@ namespace gantry {
 namespace {
 
 /// Cells of any width, packed from the lowest bit of the first byte (PS3.5 section 8.1.1).
-void unpack_bits(const Image &image, const uint8_t *bytes, uint64_t first_bit, uint64_t cells, uint8_t *out, uint32_t width) {
+void unpack_bits(
+    const Image &image, const uint8_t *bytes, uint64_t first_bit, uint64_t cells, uint8_t *out, uint32_t width) {
     for (uint64_t cell = 0; cell < cells; ++cell) {
         uint32_t value = 0;
         const uint64_t begin = first_bit + cell * image.allocated;
@@ -54,6 +55,7 @@ Cells unpack_native(gi_instance &instance, uint32_t index, std::vector<uint8_t> 
         }
         return {scratch.data(), 1, 1, false, Photometric::monochrome2, 0, 8, false};
     }
+    const bool is_whole = image.allocated == 16 || image.allocated == 32 || image.allocated == 64;
     if (image.allocated == 8 && big && pixels.vr == vr('O', 'W')) {
         // Bytes travel in words, whose halves the byte order swaps.
         scratch.resize(cells);
@@ -63,10 +65,10 @@ Cells unpack_native(gi_instance &instance, uint32_t index, std::vector<uint8_t> 
         }
         result.bytes = scratch.data();
         result.width = 1;
-    } else if (image.allocated == 8 || (!big && (image.allocated == 16 || image.allocated == 32 || image.allocated == 64))) {
+    } else if (image.allocated == 8 || (!big && is_whole)) {
         result.bytes = source;
         result.width = image.allocated / 8;
-    } else if (image.allocated == 16 || image.allocated == 32 || image.allocated == 64) {
+    } else if (is_whole) {
         result.width = image.allocated / 8;
         scratch.resize(cells * result.width);
         for (uint64_t i = 0; i < cells; ++i)
@@ -91,7 +93,8 @@ Cells decode_rle(gi_instance &instance, uint32_t index, std::vector<uint8_t> &sc
         throw Failure(GI_BAD_GEOMETRY, "BitsAllocated (0028,0100) is %u in an RLE image", image.allocated);
     const uint32_t width = image.allocated / 8;
     const uint32_t planes = image.samples * width;
-    if (stream.count < 64) throw Failure(GI_TRUNCATED, "the RLE frame has %zu bytes, less than its header", stream.count);
+    if (stream.count < 64)
+        throw Failure(GI_TRUNCATED, "the RLE frame has %zu bytes, less than its header", stream.count);
     if (read32(stream.bytes, false) != planes)
         throw Failure(
             GI_DECODE_FAILED, "the RLE frame has %u segments; %u samples of %u bits need %u",

@@ -165,8 +165,8 @@ std::vector<uint8_t> encode_jpeg_2000(const gi_pixels &pixels) {
     parameters.cp_disto_alloc = 1;
     parameters.tcp_rates[0] = 0;
     parameters.irreversible = 0;
-    while (parameters.numresolution > 1 && (std::min(pixels.rows, pixels.columns) >> (parameters.numresolution - 1)) == 0)
-        --parameters.numresolution;
+    const uint32_t least = std::min(pixels.rows, pixels.columns);
+    while (parameters.numresolution > 1 && least >> (parameters.numresolution - 1) == 0) --parameters.numresolution;
     opj_image_cmptparm_t component = {};
     component.dx = component.dy = 1;
     component.w = pixels.columns;

@@ -110,8 +110,8 @@ struct Table {
 /// A lookup table (PS3.3 C.11.1.1); `bits` of its entries are returned.
 Table read_table(const Element *descriptor, const Element *data, bool is_signed, uint32_t *bits, const char *name) {
     double count = 0, first = 0, width = 0;
-    if (descriptor == nullptr || data == nullptr || !number(*descriptor, 0, &count) || !number(*descriptor, 1, &first) ||
-        !number(*descriptor, 2, &width) || data->undefined_length)
+    if (descriptor == nullptr || data == nullptr || data->undefined_length || !number(*descriptor, 0, &count) ||
+        !number(*descriptor, 1, &first) || !number(*descriptor, 2, &width))
         throw Failure(GI_DECODE_FAILED, "the %s lookup table is missing or has no descriptor", name);
     size_t entries = count <= 0 ? static_cast<size_t>(count + 65536) : static_cast<size_t>(count);
     if (entries > 65536) entries = 65536;
@@ -123,7 +123,8 @@ Table read_table(const Element *descriptor, const Element *data, bool is_signed,
     // Tables of eight bits come as bytes or as words.
     const bool is_packed = data->length < entries * 2;
     if (data->length < entries)
-        throw Failure(GI_DECODE_FAILED, "the %s lookup table has %zu bytes for %zu entries", name, data->length, entries);
+        throw Failure(
+            GI_DECODE_FAILED, "the %s lookup table has %zu bytes for %zu entries", name, data->length, entries);
     for (size_t i = 0; i < entries; ++i)
         table.entries[i] = is_packed ? data->value[i] : read16(data->value + i * 2, data->encoding.big_endian);
     return table;

@@ -219,7 +219,8 @@ const Image &gi_instance::image() {
             GI_UNSUPPORTED_TRANSFER_SYNTAX, "TransferSyntaxUID (0002,0010) %.64s is not read", syntax_.uid.c_str());
 
     uint32_t value = 0;
-    if (!natural(rows, &image.rows) || image.rows == 0) throw Failure(GI_BAD_GEOMETRY, "Rows (0028,0010) is missing or 0");
+    if (!natural(rows, &image.rows) || image.rows == 0)
+        throw Failure(GI_BAD_GEOMETRY, "Rows (0028,0010) is missing or 0");
     if (!natural(root_.find(0x00280011), &image.columns) || image.columns == 0)
         throw Failure(GI_BAD_GEOMETRY, "Columns (0028,0011) is missing or 0");
     if (image.rows > 65535 || image.columns > 65535)
@@ -252,7 +253,9 @@ const Image &gi_instance::image() {
     }
     image.photometric_name = root_.find(0x00280004) ? raw_text(*root_.find(0x00280004)) : "";
     image.photometric = photometric_named(image.photometric_name, image.samples);
-    if (image.samples == 1 && (image.photometric == Photometric::rgb || image.photometric == Photometric::luminance_first))
+    const bool is_color =
+        image.photometric == Photometric::rgb || image.photometric == Photometric::luminance_first;
+    if (image.samples == 1 && is_color)
         throw Failure(
             GI_BAD_GEOMETRY, "PhotometricInterpretation %.20s needs three samples, SamplesPerPixel (0028,0002) is 1",
             image.photometric_name.c_str());
@@ -331,7 +334,8 @@ void gi_instance::index_fragments() {
     }
     if (first_fragment_.size() != frames)
         throw Failure(
-            GI_DECODE_FAILED, "%zu fragments of PixelData cannot be told apart as %u frames: the offset table is missing",
+            GI_DECODE_FAILED,
+            "%zu fragments of PixelData cannot be told apart as %u frames: the offset table is missing",
             fragments_.size(), frames);
     first_fragment_.push_back(fragments_.size());
 }

@@ -24,7 +24,8 @@ GANTRY_SCALE_AND_CLIP(uint16_t)
 GANTRY_SCALE_AND_CLIP(int16_t)
 GANTRY_SCALE_AND_CLIP(float)
 
-GANTRY_CLONES void add_scaled(const float *__restrict values, size_t count, float weight, float *__restrict sum) noexcept {
+GANTRY_CLONES void add_scaled(
+    const float *__restrict values, size_t count, float weight, float *__restrict sum) noexcept {
     for (size_t i = 0; i < count; ++i) sum[i] += values[i] * weight;
 }
 

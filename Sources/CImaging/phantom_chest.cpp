@@ -124,12 +124,14 @@ private:
                 bone += 1.5f * rib_profile(y - posterior, 6.2f) * step(reach - across, 8);
                 // Anterior arch: falls towards the midline, ends in cartilage.
                 const float anterior = start + 92 - 78 * share * share + 8 * share;
-                if (rib < 6) bone += 0.9f * rib_profile(y - anterior, 6.8f) * step(across - 52, 26) * step(reach - across, 8);
+                if (rib < 6)
+                    bone += 0.9f * rib_profile(y - anterior, 6.8f) * step(across - 52, 26) * step(reach - across, 8);
             }
         }
         // Clavicles.
         const float clavicle = -118 - 0.17f * (across - 20) + 7 * std::sin(across * 0.035f);
-        if (across > 14) bone += 9 * rib_profile(y - clavicle, 5.5f) / 8 * step(across - 16, 6) * step(142 - across, 10);
+        if (across > 14)
+            bone += 1.1f * rib_profile(y - clavicle, 5.5f) * step(across - 16, 6) * step(142 - across, 10);
         return body > 0 ? bone : 0;
     }
 

@@ -221,9 +221,8 @@ private:
         if (angle >= 1) return 0;
         // A crescent keeps its thickness far out; a lens falls off from its middle.
         const float profile = bleed.kind == GP_SUBDURAL ? std::sqrt(1 - angle * angle * angle) : 1 - angle * angle;
-        const float thickness =
-            f(bleed.axes[0]) * profile * (1 + f(bleed.irregularity) * folds_(p.x * 0.05f + 9, p.y * 0.05f, p.z * 0.05f));
-        return step(thickness - inner, 1.4f);
+        const float wander = f(bleed.irregularity) * folds_(p.x * 0.05f + 9, p.y * 0.05f, p.z * 0.05f);
+        return step(f(bleed.axes[0]) * profile * (1 + wander) - inner, 1.4f);
     }
 
     const gp_head &head_;
@@ -235,7 +234,8 @@ private:
 
 void require_valid(const gp_head *head) {
     if (head == nullptr || head->rows == 0 || head->columns == 0 || head->rows > 4096 || head->columns > 4096 ||
-        !(head->pixel_spacing > 0) || !(head->half_width > 20) || !(head->half_length > 20) || !(head->half_height > 20))
+        !(head->pixel_spacing > 0) || !(head->half_width > 20) || !(head->half_length > 20) ||
+        !(head->half_height > 20))
         throw Failure(GI_INVALID_ARGUMENT, "a head phantom without size");
 }
 

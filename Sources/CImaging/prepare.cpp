@@ -224,7 +224,8 @@ private:
             const auto *const row = samples + size_t{index} * columns;
             if (transfer_.is_sigmoid) {
                 for (size_t i = 0; i < columns; ++i) {
-                    const float y = 1 / (1 + std::exp(-(static_cast<float>(row[i]) * transfer_.scale + transfer_.shift)));
+                    const float x = static_cast<float>(row[i]) * transfer_.scale + transfer_.shift;
+                    const float y = 1 / (1 + std::exp(-x));
                     out[i] = transfer_.is_inverted ? 1 - y : y;
                 }
             } else {
@@ -290,7 +291,8 @@ Plan plan(const gi_frame &frame, const gi_preparation &preparation) {
         Axis(frame.columns, preparation.width, -left * across, across, flip_columns)};
 }
 
-void prepare_channel(const gi_frame &frame, const Plan &plan, const gi_channel &channel, uint32_t height, uint32_t width, float *out) {
+void prepare_channel(
+    const gi_frame &frame, const Plan &plan, const gi_channel &channel, uint32_t height, uint32_t width, float *out) {
     const float deviation = channel.deviation != 0 ? channel.deviation : 1;
     const float background = (0 - channel.mean) / deviation;
     std::fill(out, out + size_t{height} * width, background);
@@ -309,7 +311,8 @@ void prepare_channel(const gi_frame &frame, const Plan &plan, const gi_channel &
         }
         float *const target = out + size_t{y} * width;
         for (uint32_t x = across.begin; x < across.end; ++x) {
-            const float *const values = line + across.first[x], *const weights = across.weights.data() + across.offset[x];
+            const float *const values = line + across.first[x];
+            const float *const weights = across.weights.data() + across.offset[x];
             float value = 0;
             for (uint32_t tap = 0; tap < across.taps[x]; ++tap) value += values[tap] * weights[tap];
             target[x] = (value - channel.mean) / deviation;

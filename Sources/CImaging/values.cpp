@@ -82,7 +82,7 @@ bool number(const Element &element, uint32_t index, double *value) noexcept {
         case vr('S', 'S'): *value = static_cast<int16_t>(read16(at, big)); break;
         case vr('U', 'L'): *value = read32(at, big); break;
         case vr('S', 'L'): *value = static_cast<int32_t>(read32(at, big)); break;
-        case vr('F', 'L'): *value = static_cast<double>(bits<float>(big ? uint64_t{read32(at, true)} : read32(at, false))); break;
+        case vr('F', 'L'): *value = static_cast<double>(bits<float>(read32(at, big))); break;
         case vr('F', 'D'): *value = bits<double>(read64(at, big)); break;
         case vr('U', 'V'): *value = static_cast<double>(read64(at, big)); break;
         case vr('S', 'V'): *value = static_cast<double>(static_cast<int64_t>(read64(at, big))); break;

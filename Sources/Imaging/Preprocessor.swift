@@ -30,7 +30,9 @@ public struct Preprocessor: Sendable {
         else {
             throw ImagingError(
                 .invalidArgument,
-                "preprocessing asks for \(preprocessing.channels.count) × \(preprocessing.height) × \(preprocessing.width)")
+                "preprocessing asks for \(preprocessing.channels.count) channels of "
+                    + "\(preprocessing.height) × \(preprocessing.width)"
+            )
         }
         let normalise = preprocessing.normalise
         if let normalise,
@@ -41,7 +43,9 @@ public struct Preprocessor: Sendable {
         {
             throw ImagingError(
                 .invalidArgument,
-                "preprocessing.normalise needs one mean and one deviation above 0 for each of the \(preprocessing.channels.count) channels")
+                "preprocessing.normalise needs one mean and one deviation above 0 for each of the "
+                    + "\(preprocessing.channels.count) channels"
+            )
         }
         if let spacing = preprocessing.pixelSpacingMillimetres, !(spacing > 0 && spacing.isFinite) {
             throw ImagingError(.invalidArgument, "preprocessing.pixel_spacing_mm is \(spacing)")
@@ -55,7 +59,8 @@ public struct Preprocessor: Sendable {
             switch channel {
             case .window(let center, let width):
                 guard width > 0, width.isFinite, center.isFinite else {
-                    throw ImagingError(.invalidArgument, "preprocessing.channels[\(index)] has a window of width \(width)")
+                    throw ImagingError(
+                        .invalidArgument, "preprocessing.channels[\(index)] has a window of width \(width)")
                 }
                 made.kind = Int32(GI_CHANNEL_WINDOW)
                 made.center = center

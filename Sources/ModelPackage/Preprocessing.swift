@@ -7,7 +7,8 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     /// One input channel for each entry, in order.
     public var channels: [Channel]
     public var fit: Fit
-    /// In-plane pixel spacing in mm to resample to before fitting; nil keeps the frame's own.
+    /// In-plane pixel spacing in mm at which a letterboxed frame is shown: true to scale, centred, padded with 0 and
+    /// cropped. Nil fits the whole frame, whatever its spacing; so does `stretch`.
     public var pixelSpacingMillimetres: Double?
     /// `radiological` flips rows and columns by ImageOrientationPatient so that the patient's right is on the left and
     /// anterior is up (for axial images); `asStored` leaves the frame as it is.

@@ -80,7 +80,9 @@ struct HeadPicture: PhantomPicture {
         if kind < 0.5 {
             head.bleed.kind = Int32(GP_INTRAPARENCHYMAL)
             head.bleed.center = (side * random.uniform(18, 36), random.uniform(-38, 42), random.uniform(-2, 42))
-            head.bleed.axes = (random.uniform(0.8, 1.2) * 16, random.uniform(0.8, 1.3) * 16, random.uniform(0.8, 1.1) * 16)
+            head.bleed.axes = (
+                random.uniform(0.8, 1.2) * 16, random.uniform(0.8, 1.3) * 16, random.uniform(0.8, 1.1) * 16
+            )
             head.bleed.rotation = random.uniform(-1.5, 1.5)
             head.bleed.irregularity = random.uniform(0.2, 0.45)
             wanted = random.uniform(10, 55)

@@ -27,7 +27,8 @@ struct PhantomLabels: Sendable {
         patientName = "PHANTOM^\(identity.kind == .headCT ? "HEAD CT" : "CHEST") \(number)"
         accessionNumber = String(format: "GP%012llX", random.next() & 0xFFFF_FFFF_FFFF)
         studyDate = String(format: "2025%02d%02d", 1 + Int(random.next() % 12), 1 + Int(random.next() % 28))
-        studyTime = String(format: "%02d%02d%02d", Int(random.next() % 24), Int(random.next() % 60), Int(random.next() % 60))
+        studyTime = String(
+            format: "%02d%02d%02d", Int(random.next() % 24), Int(random.next() % 60), Int(random.next() % 60))
     }
 
     /// Independent random numbers for each purpose, so that a change of one thing leaves the others alone: the same

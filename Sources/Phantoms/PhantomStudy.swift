@@ -59,7 +59,8 @@ public struct PhantomStudy: Sendable {
     ) throws(ImagingError) -> PhantomStudy {
         let labels = PhantomLabels(
             Identity(
-                kind: .chest, look: look, seed: seed, index: index, isPositive: isPositive, instances: 1, matrix: matrix))
+                kind: .chest, look: look, seed: seed, index: index, isPositive: isPositive, instances: 1, matrix: matrix
+            ))
         return PhantomStudy(labels, finding: "pneumonia", try ChestPicture(labels))
     }
 

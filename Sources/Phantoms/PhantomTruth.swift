@@ -21,6 +21,9 @@ public struct PhantomTruth: Sendable, Equatable {
     public var line: String {
         let volume = String(format: "%.1f", volumeMillilitres)
         let density = meanHU.map { String(format: "%.1f", $0) } ?? ""
-        return "\(studyInstanceUID),\(patientID),\(finding),\(isPresent ? 1 : 0),\(volume),\(density),\(look.rawValue),\(instances)"
+        return [
+            studyInstanceUID, patientID, finding, isPresent ? "1" : "0", volume, density, look.rawValue,
+            String(instances),
+        ].joined(separator: ",")
     }
 }

@@ -78,7 +78,8 @@ struct PhantomCommand: ParsableCommand {
 
         private func say(_ study: PhantomStudy, _ number: Int) {
             let truth = study.truth
-            let found = truth.isPresent ? String(format: "%@, %.0f ml", truth.finding, truth.volumeMillilitres) : "nothing"
+            let found =
+                truth.isPresent ? String(format: "%@, %.0f ml", truth.finding, truth.volumeMillilitres) : "nothing"
             print("\(number)/\(studies)  \(study.folder)  \(truth.instances) instances  \(found)")
         }
     }

@@ -15,8 +15,10 @@ import Testing
         #expect(Set(plain).count > 100)
     }
 
-    @Test(.enabled(if: isInstalled("/usr/bin/dcmcrle", "/usr/bin/dcmcjpeg", "/usr/bin/dcmcjpls", "/usr/bin/dcmconv"),
-        "needs Debian's dcmtk"),
+    @Test(
+        .enabled(
+            if: isInstalled("/usr/bin/dcmcrle", "/usr/bin/dcmcjpeg", "/usr/bin/dcmcjpls", "/usr/bin/dcmconv"),
+            "needs Debian's dcmtk"),
         arguments: [
             ("/usr/bin/dcmcrle", []), ("/usr/bin/dcmcjpeg", ["+e1"]), ("/usr/bin/dcmcjpeg", ["+el"]),
             ("/usr/bin/dcmcjpls", ["+el"]), ("/usr/bin/dcmconv", ["+ti"]), ("/usr/bin/dcmconv", ["+tb"]),
@@ -30,7 +32,8 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: isInstalled("/usr/bin/dcmcjpeg", "/usr/bin/dcmdjpeg"), "needs Debian's dcmtk"),
+    @Test(
+        .enabled(if: isInstalled("/usr/bin/dcmcjpeg", "/usr/bin/dcmdjpeg"), "needs Debian's dcmtk"),
         arguments: [["+eb", "+q", "80"], ["+ee", "+q", "80"]])
     func lossyJPEGDecodesToWhatDCMTKSees(options: [String]) throws {
         let study = try PhantomStudy.chest(seed: 1, index: 1, look: .a, isPositive: true, matrix: 128)
@@ -50,7 +53,8 @@ import Testing
     @Test func bitsOutsideBitsStoredDoNotCount() throws {
         let unsigned = DicomBuilder.image(rows: 1, columns: 3, words: [0xF123, 0x0FFF, 0xF000], bitsStored: 12)
         #expect(try values(unsigned.file) == [0x123, 0xFFF, 0])
-        let signed = DicomBuilder.image(rows: 1, columns: 3, words: [0x0FFF, 0x07FF, 0xF800], bitsStored: 12, isSigned: true)
+        let signed = DicomBuilder.image(
+            rows: 1, columns: 3, words: [0x0FFF, 0x07FF, 0xF800], bitsStored: 12, isSigned: true)
         #expect(try values(signed.file) == [-1, 2047, -2048])
         let shifted = DicomBuilder.image(rows: 1, columns: 2, words: [0x1230, 0xFFFF], bitsStored: 12, highBit: 15)
         #expect(try values(shifted.file) == [0x123, 0xFFF])

@@ -55,7 +55,9 @@ struct DicomBuilder {
     /// The file: preamble, meta header, data set in explicit little endian.
     var file: Data {
         var meta = Data()
-        Self.append(0x0002_0010, "UI", Data((transferSyntax + (transferSyntax.utf8.count % 2 == 1 ? "\0" : "")).utf8), to: &meta)
+        Self.append(
+            0x0002_0010, "UI", Data((transferSyntax + (transferSyntax.utf8.count % 2 == 1 ? "\0" : "")).utf8), to: &meta
+        )
         return Data(count: 128) + Data("DICM".utf8) + meta + dataSet
     }
 

@@ -5,7 +5,9 @@ import Phantoms
 import Testing
 
 @Suite struct PhantomTests {
-    private func study(_ kind: PhantomStudy.Kind, _ look: PhantomLook, _ isPositive: Bool, index: Int = 1) throws -> PhantomStudy {
+    private func study(_ kind: PhantomStudy.Kind, _ look: PhantomLook, _ isPositive: Bool, index: Int = 1) throws
+        -> PhantomStudy
+    {
         switch kind {
         case .headCT: try .headCT(seed: 11, index: index, look: look, isPositive: isPositive, slices: 12, matrix: 128)
         case .chest: try .chest(seed: 11, index: index, look: look, isPositive: isPositive, matrix: 128)
@@ -51,7 +53,8 @@ import Testing
         #expect(try instance.image.get().isMonochrome1 == (kind == .chest && look == .c))
     }
 
-    @Test(.enabled(if: isInstalled("/usr/bin/dciodvfy"), "needs dicom3tools"),
+    @Test(
+        .enabled(if: isInstalled("/usr/bin/dciodvfy"), "needs dicom3tools"),
         arguments: PhantomStudy.Kind.allCases, PhantomLook.allCases)
     func dciodvfyFindsNothing(kind: PhantomStudy.Kind, look: PhantomLook) throws {
         for syntax in [PhantomTransferSyntax.explicitLittleEndian, .jpegLossless] {
@@ -130,7 +133,8 @@ import Testing
         try folder.write(head)
         try folder.writePreview(head)
         #expect(lines.allSatisfy { $0.split(separator: ",", omittingEmptySubsequences: false).count == 8 })
-        let written = try DicomInstance(Data(contentsOf: place.appending(path: head.folder).appending(path: "0012.dcm")))
+        let written = try DicomInstance(
+            Data(contentsOf: place.appending(path: head.folder).appending(path: "0012.dcm")))
         #expect(written.instanceNumber == 12)
         let preview = try Data(contentsOf: place.appending(path: head.folder).appending(path: "preview.pgm"))
         #expect(preview.count == 256 * 256 + "P5\n256 256\n255\n".utf8.count)

@@ -7,7 +7,9 @@ import Testing
 @Suite struct PreprocessingTests {
     private let window = Preprocessing.Channel.window(center: 50, width: 100)
 
-    private func image(_ rows: Int, _ columns: Int, _ words: [UInt16], photometric: String = "MONOCHROME2") -> DicomBuilder {
+    private func image(_ rows: Int, _ columns: Int, _ words: [UInt16], photometric: String = "MONOCHROME2")
+        -> DicomBuilder
+    {
         DicomBuilder.image(rows: rows, columns: columns, words: words, photometric: photometric)
     }
 
@@ -56,8 +58,10 @@ import Testing
     @Test func letterboxKeepsTheShapeAndPadsWithZero() throws {
         let file = image(2, 4, Array(repeating: 100, count: 8)).file
         let result = try input(
-            file, Preprocessing(height: 4, width: 4, channels: [window], normalise: .init(mean: [0.5], deviation: [0.5])))
-        #expect(result == Array(repeating: -1, count: 4) + Array(repeating: 1, count: 8) + Array(repeating: -1, count: 4))
+            file,
+            Preprocessing(height: 4, width: 4, channels: [window], normalise: .init(mean: [0.5], deviation: [0.5])))
+        #expect(
+            result == Array(repeating: -1, count: 4) + Array(repeating: 1, count: 8) + Array(repeating: -1, count: 4))
     }
 
     @Test func percentilesIgnoreTheExtremesAndThePadding() throws {
@@ -65,7 +69,8 @@ import Testing
         words += Array(repeating: 60000, count: 44)
         var builder = image(12, 12, words)
         builder.number(0x0028_0120, 60000)
-        let result = try input(builder.file, Preprocessing(height: 12, width: 12, channels: [.percentiles], fit: .stretch))
+        let result = try input(
+            builder.file, Preprocessing(height: 12, width: 12, channels: [.percentiles], fit: .stretch))
         // numpy.percentile([10, 20 … 1000], [1, 99]) is 19.9 and 990.1.
         #expect(abs(result[49] - Float((500 - 19.9) / (990.1 - 19.9))) < 1e-5)
         #expect(result[0] == 0)
