@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import Testing
+import Triage
+import Wire
+import ZeroMQ
+
+/// A gateway's side of the hand-over, spoken over a real socket. Belongs to one thread.
+final class GatewayClient {
+    struct TimedOut: Error {}
+
+    let name: String
+    private let socket: Socket
+    private var sequence: Int64 = 0
+    /// Everything that came, in order.
+    private(set) var received: [ToGateway] = []
+    private(set) var flags: [Flag] = []
+    private(set) var status: [String: Any] = [:]
+
+    init(_ endpoint: String, name: String = "gateway") throws {
+        self.name = name
+        socket = try Socket(.dealer, in: Context())
+        try socket.connect(endpoint)
+    }
+
+    func hello(session: String = "s1") throws { try send(.hello(gateway: name, session: session, version: "1")) }
+
+    /// Sends an instance; gives its sequence number.
+    @discardableResult
+    func instance(_ bytes: Data, id: String? = nil) throws -> Int64 {
+        sequence += 1
+        let instance = try #require(GatewayInstanceID(id ?? "instance-\(sequence)"))
+        try send(
+            .instance(
+                sequence: sequence, instance: instance,
+                receivedAtMilliseconds: Int64(Date().timeIntervalSince1970 * 1000), callingAETitle: "TEST"), bytes)
+        return sequence
+    }
+
+    func review(_ id: String, flag: Flag, present: Bool) throws {
+        let positive = flag.findings[0].positive
+        let json =
+            #"{"review":"\#(id)","study":"\#(flag.study)","finding":"\#(flag.findings[0].finding)","#
+            + #""verdict":"\#(positive == present ? "agree" : "disagree")","reviewer":"dr","role":"radiologist","#
+            + #""at_ms":1,"model_version":"\#(flag.model.version.hex)","positive":\#(positive)}"#
+        try send(.review(id: id), Data(json.utf8))
+    }
+
+    func send(_ message: ToWorker, _ payload: Data = Data()) throws {
+        try send(frames: message.envelope.frames.map { Data($0.utf8) } + [payload])
+    }
+
+    func send(frames: [Data]) throws {
+        let deadline = Date(timeIntervalSinceNow: 20)
+        while try !socket.send(frames.map { Frame(Array($0)) }) {
+            guard Date() < deadline else { throw TimedOut() }
+            usleep(1000)
+        }
+    }
+
+    /// Receives until `condition` holds; acknowledges flags unless told not to.
+    func wait(seconds: Double = 60, acknowledging: Bool = true, until condition: () throws -> Bool) throws {
+        let deadline = Date(timeIntervalSinceNow: seconds)
+        while try !condition() {
+            guard Date() < deadline else { throw TimedOut() }
+            try waitForInput(on: [socket], or: nil, timeoutMilliseconds: 50)
+            while let frames = try socket.receive() { try take(frames, acknowledging) }
+        }
+    }
+
+    private func take(_ frames: [Frame], _ acknowledging: Bool) throws {
+        let message = try ToGateway(Envelope(frames: frames.dropLast().map(\.bytes)))
+        received.append(message)
+        let payload = Data(frames.last?.bytes ?? [])
+        switch message {
+        case .flag(let flag, let revision, _):
+            flags.append(try JSONDecoder().decode(Flag.self, from: payload))
+            if acknowledging { try send(.flagAck(flag: flag, revision: revision)) }
+        case .modelStatus: status = (try JSONSerialization.jsonObject(with: payload) as? [String: Any]) ?? [:]
+        default: break
+        }
+    }
+
+    /// Outcome and reason of an acknowledged instance.
+    func ack(_ sequence: Int64) -> (outcome: ToGateway.Outcome, study: String, reason: String)? {
+        for case .ack(sequence, let outcome, let study, let reason) in received { return (outcome, study, reason) }
+        return nil
+    }
+
+    func finalFlag(_ study: String) -> Flag? { flags.last { $0.study == study && $0.state == .final } }
+
+    var lastCredit: Int64? {
+        for case .credit(let bytes) in received.reversed() { return bytes }
+        return nil
+    }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import Logging
+import ModelPackage
+import Tensors
+import Testing
+import Torch
+import Triage
+import WorkerStore
+
+@testable import WorkerService
+
+/// New versions on held-out examples, with a real model whose findings are easy to turn round.
+@Suite struct VersionGuardTests {
+    private let folder: TemporaryFolder
+    private let store: WorkerStore
+    private let shelf: ModelShelf
+    private let models = LiveModels()
+    private let versionGuard: VersionGuard
+    private let package: ModelPackage
+    private let live: ModelVersion
+
+    init() throws {
+        folder = try TemporaryFolder()
+        var manifest = manifest()
+        manifest.preprocessing.height = 32
+        manifest.preprocessing.width = 32
+        package = try PackageWriter.write(manifest: manifest, seed: 3, to: folder.url.appending(path: "package"))
+        store = try WorkerStore(directory: folder.url.appending(path: "state"))
+        let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        shelf = ModelShelf(store: store, models: models, log: log, timepiece: .system)
+        try shelf.install(from: package.directory)
+        versionGuard = VersionGuard(store: store, shelf: shelf, log: log, now: { 1 })
+        live = try #require(package.version)
+    }
+
+    /// Held-out studies whose labels are what the live version says about them.
+    private func addHeldOut(_ count: Int) throws {
+        let model = try TorchModel(package: package)
+        let shape = InputShape(package.manifest.preprocessing)
+        var random = SystemRandomNumberGenerator()
+        var scored: [(uid: String, probability: Float)] = []
+        let first = try store.read { try $0.labelCounts(package: package.hash.hex, findings: ["bleed"]).heldOut }
+        for number in first..<first + count {
+            let uid = "1.\(number)"
+            let values = (0..<shape.valueCount).map { _ in Float.random(in: 0...1, using: &random) }
+            try ExampleWriter(store.examples.appending(path: "\(uid).safetensors"), shape: shape).append(values, slices: 1)
+            try store.addStudy(uid, package: package.hash, isHeldOut: true)
+            scored.append((uid, try model.score(values, count: 1)[0]))
+        }
+        scored.sort { $0.probability < $1.probability }
+        for (index, study) in scored.enumerated() { try store.addLabel(study.uid, isPresent: index >= count / 2) }
+    }
+
+    /// A version with all parameters times `factor`.
+    private func addCandidate(_ factor: Float, round: Int) throws -> ModelVersion {
+        var parameters = try Safetensors.read(package.parametersFile)
+        let last = try #require(try TorchModel(package: package).declaredNames.last)
+        let weight = last.replacingOccurrences(of: "bias", with: "weight")
+        for name in [last, weight] {
+            let tensor = try #require(parameters.tensors[name])
+            parameters.tensors[name] = Tensor(shape: tensor.shape, values: tensor.values.map { $0 * factor })
+        }
+        let data = Safetensors.encode(parameters)
+        let version = ModelVersion(package: package.hash, parameters: Hash(of: data))
+        try data.write(to: shelf.parametersFile(version.parameters))
+        try store.write { try $0.addCandidate(version, round: round, at: 1) }
+        return version
+    }
+
+    private func judge() throws -> VersionRow? {
+        try versionGuard.judge(package: package.hash, mayContinue: { true })
+    }
+
+    @Test func `A version that ranks the held-out studies the same way goes live`() throws {
+        try addHeldOut(8)
+        let next = try addCandidate(1.5, round: 1)
+        #expect(try judge()?.state == .live)
+        try shelf.refresh()
+        #expect(models.all.map(\.version) == [next])
+    }
+
+    @Test func `A version that turns the findings round is refused and the old one stays`() throws {
+        try addHeldOut(8)
+        let next = try addCandidate(-1, round: 1)
+        let row = try #require(try judge())
+        #expect(row.state == .refused && row.version == next)
+        #expect((row.candidateAUC ?? 1) < (row.liveAUC ?? 0))
+        try shelf.refresh()
+        #expect(models.all.map(\.version) == [live])
+        #expect(try judge() == nil, "it is decided once")
+        try store.verifyAudit()
+    }
+
+    @Test func `A version with too few labels waits and is judged when there are more`() throws {
+        try addHeldOut(2)
+        _ = try addCandidate(1.5, round: 1)
+        #expect(try judge()?.state == .waiting)
+        #expect(try judge() == nil, "not again with the same labels")
+        try addHeldOut(8)
+        #expect(try judge()?.state != .waiting)
+    }
+
+    @Test func `A version with parameters of another model is refused`() throws {
+        try addHeldOut(8)
+        let data = Safetensors.encode(TensorMap(["w": Tensor(shape: [1], values: [1])]))
+        let version = ModelVersion(package: package.hash, parameters: Hash(of: data))
+        try data.write(to: shelf.parametersFile(version.parameters))
+        try store.write { try $0.addCandidate(version, round: 1, at: 1) }
+        #expect(try judge()?.state == .refused)
+    }
+
+    @Test func `A judgement that is interrupted decides nothing`() throws {
+        try addHeldOut(8)
+        let next = try addCandidate(1.5, round: 1)
+        #expect(try versionGuard.judge(package: package.hash, mayContinue: { false }) == nil)
+        #expect(try store.read { try $0.version(next.id)?.state } == .candidate)
+    }
+}
