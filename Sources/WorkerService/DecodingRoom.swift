@@ -130,7 +130,8 @@ final class DecodingRoom: Sendable {
                 try reader.decode(first + offset, into: frame)
                 for (index, preprocessor) in preprocessors.enumerated() {
                     let values = preprocessor.preprocessing.valuesPerInput
-                    try withSpan(of: &inputs[index], from: offset * values, count: values) { buffer throws(ImagingError) in
+                    try withSpan(of: &inputs[index], from: offset * values, count: values) {
+                        buffer throws(ImagingError) in
                         try preprocessor.prepare(frame, into: buffer)
                     }
                 }

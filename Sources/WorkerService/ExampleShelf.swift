@@ -80,7 +80,8 @@ final class ExampleShelf {
     /// Removes files that no row knows, after a crash.
     func sweep() throws {
         let known = try store.read { try $0.exampleFiles() }
-        for name in try FileManager.default.contentsOfDirectory(atPath: store.examples.path) where !known.contains(name) {
+        for name in try FileManager.default.contentsOfDirectory(atPath: store.examples.path) where !known.contains(name)
+        {
             try? FileManager.default.removeItem(at: url(name))
         }
     }

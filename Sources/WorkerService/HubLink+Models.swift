@@ -11,7 +11,8 @@ extension HubLink {
 
         var description: String {
             switch self {
-            case .wrongContent(let name): "\(name) from the hub has not the content its hash promises; it is fetched again"
+            case .wrongContent(let name):
+                "\(name) from the hub has not the content its hash promises; it is fetched again"
             case .otherPackage(let name): "the files of model \(name) from the hub are not the package it names"
             }
         }
@@ -40,7 +41,9 @@ extension HubLink {
             try store.write {
                 try $0.addCandidate(version, round: model.roundsClosed, at: timepiece.unix())
             }
-            log.info("version \(version.id.short) of \(model.name) has come from the hub (after \(model.roundsClosed) rounds)")
+            log.info(
+                "version \(version.id.short) of \(model.name) has come from the hub (after \(model.roundsClosed) rounds)"
+            )
             room.ring()
         }
     }

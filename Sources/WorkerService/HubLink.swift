@@ -122,7 +122,8 @@ final class HubLink: Sendable {
     private func hello(_ connection: HubConnection, _ packages: Set<Hash>) throws -> HubState {
         let states = try store.read { transaction in
             try transaction.activePackages().compactMap { row -> SiteState.PackageState? in
-                guard packages.contains(row.package), let live = try transaction.liveVersion(package: row.package) else {
+                guard packages.contains(row.package), let live = try transaction.liveVersion(package: row.package)
+                else {
                     return nil
                 }
                 let findings = try row.decodedManifest().findings.map(\.name)

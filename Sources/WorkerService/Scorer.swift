@@ -82,7 +82,9 @@ final class Scorer: Sendable {
         try model.warmUp()
         loaded[wanted.id] = Loaded(model: model, lastUse: turn)
         let live = Set(models.all.map(\.id))
-        let old = loaded.filter { !live.contains($0.key) && $0.key != wanted.id }.sorted { $0.value.lastUse < $1.value.lastUse }
+        let old = loaded.filter { !live.contains($0.key) && $0.key != wanted.id }.sorted {
+            $0.value.lastUse < $1.value.lastUse
+        }
         for (id, _) in old.dropLast(Self.mostOldModels) { loaded[id] = nil }
         return model
     }

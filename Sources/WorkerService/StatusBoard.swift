@@ -56,7 +56,9 @@ final class StatusBoard: Sendable {
         state.withLock { state in
             let before = state.federation
             body(&state.federation)
-            if before.state != state.federation.state || before.round != state.federation.round { state.hasChanged = true }
+            if before.state != state.federation.state || before.round != state.federation.round {
+                state.hasChanged = true
+            }
         }
     }
 

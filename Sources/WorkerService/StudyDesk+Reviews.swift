@@ -63,7 +63,8 @@ extension StudyDesk {
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
             DecodingError.dataCorrupted(let context):
             context.codingPath.isEmpty
-                ? "it is not JSON" : "the value of \(context.codingPath.map(\.stringValue).joined(separator: ".")) is not allowed"
+                ? "it is not JSON"
+                : "the value of \(context.codingPath.map(\.stringValue).joined(separator: ".")) is not allowed"
         default: "it is not JSON"
         }
     }

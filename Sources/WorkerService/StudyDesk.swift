@@ -227,7 +227,9 @@ final class StudyDesk: @unchecked Sendable {
         lastResendAt = now
         let wait = Int64(settings.resendSeconds * 1000)
         for gateway in gateways {
-            guard let flags = try? store.read({ try $0.unacknowledgedFlags(gateway: gateway, limit: 500) }) else { return }
+            guard let flags = try? store.read({ try $0.unacknowledgedFlags(gateway: gateway, limit: 500) }) else {
+                return
+            }
             for flag in flags where flagsSentAt[flag.flag].map({ now - $0 >= wait }) ?? true {
                 flagsSentAt[flag.flag] = now
                 post(

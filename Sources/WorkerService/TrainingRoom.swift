@@ -95,7 +95,9 @@ final class TrainingRoom: Sendable {
     private func judge(_ package: Hash) {
         let versionGuard = VersionGuard(store: store, shelf: shelf, log: log, now: timepiece.unix)
         do {
-            guard let decided = try versionGuard.judge(package: package, mayContinue: { self.giveWay() }) else { return }
+            guard let decided = try versionGuard.judge(package: package, mayContinue: { self.giveWay() }) else {
+                return
+            }
             if decided.state == .live { try shelf.refresh() }
             board.versionsChanged()
             onDecision.withLock { $0 }()
@@ -118,7 +120,8 @@ final class TrainingRoom: Sendable {
                 )
             }
             guard delta == nil, counts.training >= max(1, round.minimumLabels), counts.trainingPresent > 0,
-                counts.trainingAbsent > 0, FileManager.default.fileExists(atPath: shelf.parametersFile(round.base.parameters).path),
+                counts.trainingAbsent > 0,
+                FileManager.default.fileExists(atPath: shelf.parametersFile(round.base.parameters).path),
                 state.withLock({ $0.failed[name] }) != counts.lastLabel
             else { return }
             // Remembered until it went well, so that a run that fails waits for new labels.
@@ -184,7 +187,8 @@ final class TrainingRoom: Sendable {
         }
         let loss = String(format: "%.3f → %.3f", outcome.lossFirstEpoch, outcome.lossLastEpoch)
         log.info(
-            "round \(round.round): trained on \(outcome.studies) studies in \(String(format: "%.1f", outcome.seconds)) s, loss \(loss)")
+            "round \(round.round): trained on \(outcome.studies) studies in \(String(format: "%.1f", outcome.seconds)) s, loss \(loss)"
+        )
     }
 
     /// Waits while triage has work, but not for ever; false when the worker stops.

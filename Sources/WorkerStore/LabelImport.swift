@@ -46,7 +46,9 @@ public struct LabelImport: Sendable {
             studyInstanceUID: study, finding: entry.finding, isPresent: entry.isPresent, source: .sheet,
             reader: entry.reader, role: "", at: at)
         let last = try transaction.labelHistory(study).last { $0.finding == entry.finding }
-        if let last, last.isPresent == label.isPresent, last.source == .sheet, last.reader == label.reader { return nil }
+        if let last, last.isPresent == label.isPresent, last.source == .sheet, last.reader == label.reader {
+            return nil
+        }
         try transaction.add(label)
         return nil
     }

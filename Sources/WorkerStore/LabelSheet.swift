@@ -49,7 +49,8 @@ public struct LabelSheet: Sendable {
                 return row.fields[index].trimmingCharacters(in: .whitespaces)
             }
             guard row.fields.count <= head.count, row.isClosed else {
-                let reason = row.isClosed ? "\(row.fields.count) fields for \(head.count) columns" : "a quote is not closed"
+                let reason =
+                    row.isClosed ? "\(row.fields.count) fields for \(head.count) columns" : "a quote is not closed"
                 refusals.append(Refusal(line: row.line, reason: reason))
                 continue
             }
@@ -61,7 +62,8 @@ public struct LabelSheet: Sendable {
                 continue
             }
             if field(study).isEmpty, field(accession).isEmpty {
-                refusals.append(Refusal(line: row.line, reason: "neither StudyInstanceUID nor AccessionNumber is given"))
+                refusals.append(
+                    Refusal(line: row.line, reason: "neither StudyInstanceUID nor AccessionNumber is given"))
                 continue
             }
             entries.append(

@@ -31,7 +31,9 @@ public final class WorkerStore: Sendable {
         deltas = directory.appending(path: "deltas", directoryHint: .isDirectory)
         incoming = directory.appending(path: "incoming", directoryHint: .isDirectory)
         let file = directory.appending(path: "worker.sqlite")
-        if !create, !FileManager.default.fileExists(atPath: file.path) { throw WorkerStoreError.noState(directory.path) }
+        if !create, !FileManager.default.fileExists(atPath: file.path) {
+            throw WorkerStoreError.noState(directory.path)
+        }
         do {
             for folder in [directory, packages, parameters, examples, deltas, incoming] {
                 try FileManager.default.createDirectory(

@@ -59,7 +59,8 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard let level = Logger.Level(rawValue: logLevel) else {
-            throw ValidationError("--log-level is “\(logLevel)”; use trace, debug, info, notice, warning, error or critical")
+            throw ValidationError(
+                "--log-level is “\(logLevel)”; use trace, debug, info, notice, warning, error or critical")
         }
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var log = Logger(label: "gantry-worker")

@@ -149,7 +149,8 @@ import WorkerStore
         #expect(Set(hub.state.withLock { $0.offers.map(\.hash) }) == [offered.hash])
     }
 
-    @Test func `Nothing that names a patient, study or instance is in what the hub hears, and the transcript has all of it`()
+    @Test
+    func `Nothing that names a patient, study or instance is in what the hub hears, and the transcript has all of it`()
         throws
     {
         try openRound(1)

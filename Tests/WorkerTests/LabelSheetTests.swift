@@ -6,7 +6,8 @@ import WorkerStore
 @Suite struct LabelSheetTests {
     @Test func `Columns may come in any order and case, quoted and with other columns between`() throws {
         let sheet = try LabelSheet(
-            "\u{FEFF}Present,note,FINDING,studyinstanceuid,reader\r\nyes,\"a, \"\"b\"\"\nc\",bleed,1.1,Dr. X\r\n0,,bleed,1.2,\r\n")
+            "\u{FEFF}Present,note,FINDING,studyinstanceuid,reader\r\nyes,\"a, \"\"b\"\"\nc\",bleed,1.1,Dr. X\r\n0,,bleed,1.2,\r\n"
+        )
         #expect(sheet.refusals.isEmpty)
         #expect(sheet.entries.map(\.studyInstanceUID) == ["1.1", "1.2"])
         #expect(sheet.entries.map(\.isPresent) == [true, false])

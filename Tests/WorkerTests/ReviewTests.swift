@@ -29,8 +29,12 @@ import WorkerStore
 
     private func label() throws -> Bool? { try desk.store.read { try $0.currentLabel("1.1", finding: "bleed") } }
 
-    @Test(arguments: [("agree", true, true), ("agree", false, false), ("disagree", true, false), ("disagree", false, true)])
-    func `A verdict about a flag says whether the finding is there`(verdict: String, positive: Bool, present: Bool) throws {
+    @Test(arguments: [
+        ("agree", true, true), ("agree", false, false), ("disagree", true, false), ("disagree", false, true),
+    ])
+    func `A verdict about a flag says whether the finding is there`(verdict: String, positive: Bool, present: Bool)
+        throws
+    {
         desk.turn(review("r1", verdict, positive: positive))
         #expect(desk.sent().map(\.message) == [.reviewAck(review: "r1", accepted: true, reason: "")])
         #expect(try label() == present)
@@ -64,7 +68,10 @@ import WorkerStore
         #expect(reason.contains("bleed"))
     }
 
-    @Test(arguments: ["", "{", #"{"review":"r1"}"#, #"{"review":"r1","study":"1.1","finding":"bleed","verdict":"perhaps","reviewer":"","at_ms":1,"positive":true}"#])
+    @Test(arguments: [
+        "", "{", #"{"review":"r1"}"#,
+        #"{"review":"r1","study":"1.1","finding":"bleed","verdict":"perhaps","reviewer":"","at_ms":1,"positive":true}"#,
+    ])
     func `A review that cannot be read is refused and not asked for again`(json: String) throws {
         desk.turn(.review(gateway: "g", id: "r1", document: Data(json.utf8)))
         guard case .reviewAck("r1", false, let reason) = desk.sent().first?.message else {

@@ -37,7 +37,8 @@ import WorkerStore
         #expect(desk.flags().allSatisfy { $0.revision == 1 }, "only repeats until it is acknowledged")
     }
 
-    @Test func `An instance is acknowledged after its commit and the flag is in the database before it is sent`() throws {
+    @Test func `An instance is acknowledged after its commit and the flag is in the database before it is sent`() throws
+    {
         let desk = try desk()
         let reading = try desk.scored("1.1", "1.1.1", 0.9)
         desk.turn(.reading(reading))
@@ -122,7 +123,9 @@ import WorkerStore
             .reading(desk.reading("1.1", "1.1.1", .setAside(name: "decode-failed", reason: "decode-failed: broken"))),
             .reading(desk.reading("1.1", "1.1.2", .ignored(reason: "no live model takes modality MR"))))
         #expect(
-            desk.acks().map { if case .ack(_, let outcome, let study, let reason) = $0 { "\(outcome) \(study) \(reason)" } else { "" } }
+            desk.acks().map {
+                if case .ack(_, let outcome, let study, let reason) = $0 { "\(outcome) \(study) \(reason)" } else { "" }
+            }
                 == ["setAside 1.1 decode-failed: broken", "ignored 1.1 no live model takes modality MR"])
         desk.wait(10_000)
         #expect(desk.flags().isEmpty)

@@ -44,7 +44,8 @@ import WorkerStore
         for number in first..<first + count {
             let uid = "1.\(number)"
             let values = (0..<shape.valueCount).map { _ in Float.random(in: 0...1, using: &random) }
-            try ExampleWriter(store.examples.appending(path: "\(uid).safetensors"), shape: shape).append(values, slices: 1)
+            try ExampleWriter(store.examples.appending(path: "\(uid).safetensors"), shape: shape).append(
+                values, slices: 1)
             try store.addStudy(uid, package: package.hash, isHeldOut: true)
             scored.append((uid, try model.score(values, count: 1)[0]))
         }

@@ -48,7 +48,9 @@ import WorkerStore
         defer { worker.stop() }
         let study = try study(1)
         let sequences = try instances(study).map { try gateway.instance($0) }
-        try gateway.wait { gateway.finalFlag(study.studyInstanceUID) != nil && sequences.allSatisfy { gateway.ack($0) != nil } }
+        try gateway.wait {
+            gateway.finalFlag(study.studyInstanceUID) != nil && sequences.allSatisfy { gateway.ack($0) != nil }
+        }
         let flag = try #require(gateway.finalFlag(study.studyInstanceUID))
         #expect(flag.instances == Flag.Counts(received: 4, scored: 4))
         #expect(flag.patient.id == study.patientID && flag.accessionNumber == study.accessionNumber)
@@ -128,7 +130,9 @@ import WorkerStore
         #expect(stranger.ack(sequence) == nil)
     }
 
-    @Test(arguments: [["GANTRY1 dance"], ["HTTP/1.1"], ["GANTRY1 instance", "x", "y", "z", ""], ["GANTRY1 hello", "a"]])
+    @Test(arguments: [
+        ["GANTRY1 dance"], ["HTTP/1.1"], ["GANTRY1 instance", "x", "y", "z", ""], ["GANTRY1 hello", "a"],
+    ])
     func `A message that cannot be read is answered with a named error`(frames: [String]) throws {
         let (worker, gateway) = try start()
         defer { worker.stop() }

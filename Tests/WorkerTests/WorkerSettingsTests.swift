@@ -6,7 +6,8 @@ import Testing
 
 @Suite struct WorkerSettingsTests {
     private func settings(_ json: String, state: URL? = nil) throws -> WorkerSettings {
-        try WorkerSettings(json: Data(json.utf8), name: "worker.json", folder: URL(filePath: "/etc/gantry/"), state: state)
+        try WorkerSettings(
+            json: Data(json.utf8), name: "worker.json", folder: URL(filePath: "/etc/gantry/"), state: state)
     }
 
     @Test func `Only the state directory is needed and paths are relative to the file`() throws {
