@@ -53,7 +53,7 @@ def test_a_site_with_an_unknown_key_gets_nothing_and_cannot_say_anything(federat
     before = hub.status()
     assert stranger.ask("hello", payload=b'{"version":"0.1.0","packages":[]}', seconds=2) is None
     assert stranger.ask("fetch", model["version"]["parameters"], 0, 1000, seconds=1) is None
-    assert stranger.offer(model["round"]["round"], hub.versions()[-1], content) is None
+    assert stranger.offer(model["round"]["round"], hub.versions()[-1], content, seconds=1) is None
     stranger.close()
     assert not hub.rows("SELECT * FROM contribution")
     assert not hub.rows("SELECT * FROM delta")

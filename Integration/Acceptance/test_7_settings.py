@@ -10,8 +10,8 @@ def test_bad_settings_are_one_log_line_each_and_the_gateway_starts(start):
     hospital = start.hospital(gantry={"WindowMegabytes": "lots", "Colour": "blue"})
     hospital.orthanc.start()
     log = hospital.orthanc.process.log_text()
-    assert len([line for line in log.splitlines() if "WindowMegabytes" in line]) == 1
-    assert len([line for line in log.splitlines() if "Colour" in line]) == 1
+    assert len([line for line in log.splitlines() if "“WindowMegabytes”" in line]) == 1
+    assert len([line for line in log.splitlines() if "“Colour”" in line]) == 1
     assert hospital.orthanc.waiting() == 0
 
 

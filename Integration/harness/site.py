@@ -31,7 +31,12 @@ class ScriptedSite:
     def ask(self, verb, *fields, payload=b"", seconds=10):
         """Sends one message and gives (verb, fields, payload) of the answer; None when none comes."""
         frames = [f"{PROTOCOL} {verb}".encode(), *[str(field).encode() for field in fields], payload]
-        self.socket.send_multipart(frames)
+        # Without a connection there is nowhere to send to: a stranger's message does not even leave.
+        self.socket.sndtimeo = seconds * 1000
+        try:
+            self.socket.send_multipart(frames)
+        except zmq.Again:
+            return None
         if not self.socket.poll(seconds * 1000):
             return None
         head, *answer, content = self.socket.recv_multipart()
@@ -53,13 +58,13 @@ class ScriptedSite:
         assert hashlib.sha256(content).hexdigest() == file_hash
         return content
 
-    def offer(self, round_number, base, content, examples=10, codec="f32"):
+    def offer(self, round_number, base, content, examples=10, codec="f32", seconds=10):
         """Offers a delta and sends it if the hub wants it; gives the hub's last word."""
         digest = hashlib.sha256(content).hexdigest()
         manifest = {
             "round": round_number, "base": base, "examples": examples, "hash": digest, "bytes": len(content),
             "codec": codec, "metrics": {"lossFirstEpoch": 0.7, "lossLastEpoch": 0.6, "seconds": 1}}
-        answer = self.ask("offer", payload=json.dumps(manifest).encode())
+        answer = self.ask("offer", payload=json.dumps(manifest).encode(), seconds=seconds)
         while answer and answer[0] == "resume":
             offset = int(answer[1][1])
             piece = content[offset:offset + (1 << 18)]
