@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-import Foundation
-
 /// A queue between threads, bounded by bytes.
 final class Conveyor<Element: Sendable>: @unchecked Sendable {
     // All state is touched under `condition` only.
-    private let condition = NSCondition()
+    private let condition = MonotonicCondition()
     private var items: [(element: Element, bytes: Int)] = []
     private var queuedBytes = 0
     private var isClosed = false
@@ -44,7 +42,7 @@ final class Conveyor<Element: Sendable>: @unchecked Sendable {
     /// At most `count` elements; waits up to `milliseconds` for the first.
     func take(upTo count: Int, milliseconds: Int64) -> [Element] {
         condition.withLock {
-            let deadline = Date(timeIntervalSinceNow: Double(milliseconds) / 1000)
+            let deadline = MonotonicCondition.deadline(inMilliseconds: milliseconds)
             while !isClosed, items.isEmpty, condition.wait(until: deadline) {}
             return removeFirst(min(count, items.count))
         }

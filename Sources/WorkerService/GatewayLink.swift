@@ -163,7 +163,8 @@ final class GatewayLink: Sendable {
                 ticket: ticket)
             let bytes = payload.count
             nonisolated(unsafe) let frame = payload
-            deliveries.put(Delivery(payload: frame, arrival: arrival), bytes: min(bytes, Self.largestQueued))
+            // Never waits here: this conveyor has no bound of its own, the thread stops receiving instead.
+            deliveries.put(Delivery(payload: frame, arrival: arrival), bytes: bytes)
         case .studyComplete(let study):
             events.put(.studyComplete(gateway: gateway, study: study, mark: ledger.mark(gateway)))
         case .review(let id): events.put(.review(gateway: gateway, id: id, document: Data(payload.bytes)))
@@ -177,9 +178,6 @@ final class GatewayLink: Sendable {
         case .error(let name, let text): log.warning("gateway \(gateway) could not read a message: \(name): \(text)")
         }
     }
-
-    // Conveyor.put waits when the sum overflows its bound; the bound is checked by `isFull`, never by waiting here.
-    private static let largestQueued = 1 << 40
 
     private func greet(
         _ gateway: String, _ session: String, _ version: String, _ identity: [UInt8], _ peers: inout Peers,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Foundation
+import WorkerStore
 
 /// Keeps a second worker off the same state directory. The system lifts the lock when the process ends.
 final class StateLock: Sendable {
@@ -11,7 +12,14 @@ final class StateLock: Sendable {
 
     private let descriptor: Int32
 
+    /// Makes the directory when it is missing. Take the lock before anything in it is opened or changed.
     init(_ directory: URL) throws {
+        do {
+            try FileManager.default.createDirectory(
+                at: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw WorkerStoreError.cannotWrite(directory.path, error.localizedDescription)
+        }
         descriptor = open(directory.appending(path: "lock").path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             if descriptor >= 0 { close(descriptor) }

@@ -25,7 +25,10 @@ extension StudyDesk {
         if known?.outcome == .scored {
             // A repeat, perhaps of an instance that was in flight twice.
             effects.acknowledge(arrival, .scored, study: uid)
-            if studies[uid] == nil { models.release(uid) }
+            if studies[uid] == nil {
+                models.release(uid)
+                effects.repeated.insert(uid)
+            }
             return
         }
         try note(identity, arrival, transaction)

@@ -19,6 +19,8 @@ final class StudyDesk: @unchecked Sendable {
         var messages: [(gateway: String, message: ToGateway, payload: [UInt8])] = []
         var finished: [Arrival] = []
         var closed: [String] = []
+        /// Studies of which an instance came that was scored before.
+        var repeated: Set<String> = []
         var hasNewLabels = false
         var setAside = false
 
@@ -172,6 +174,7 @@ final class StudyDesk: @unchecked Sendable {
             post(gateway, message, payload)
         }
         ledger.finish(effects.finished)
+        for study in effects.repeated { repeatFlags(study, now) }
         for study in effects.closed {
             studies[study] = nil
             models.release(study)
@@ -223,21 +226,31 @@ final class StudyDesk: @unchecked Sendable {
 
     // MARK: Sending
 
+    /// A gateway that sends again what we have may have lost what we told it.
+    private func repeatFlags(_ uid: String, _ now: Int64) {
+        guard let study = try? store.read({ try $0.study(uid) }), let flags = try? store.read({ try $0.flags(uid) })
+        else { return }
+        for flag in flags where flag.revision > 0 { send(flag, to: study.gateway, now) }
+    }
+
+    /// Sends a flag unless it went out a moment ago.
+    private func send(_ flag: FlagRow, to gateway: String, _ now: Int64) {
+        if let last = flagsSentAt[flag.flag], now - last < Int64(settings.resendSeconds * 1000) { return }
+        flagsSentAt[flag.flag] = now
+        post(
+            gateway, .flag(flag: flag.flag, revision: flag.revision, studyInstanceUID: flag.studyInstanceUID),
+            Array(flag.document.utf8))
+    }
+
     private func resendFlags(_ now: Int64) {
         lastResendAt = now
-        let wait = Int64(settings.resendSeconds * 1000)
+        // What went out long ago says nothing any more.
+        flagsSentAt = flagsSentAt.filter { now - $0.value < Int64(settings.resendSeconds * 1000) }
         for gateway in gateways {
             guard let flags = try? store.read({ try $0.unacknowledgedFlags(gateway: gateway, limit: 500) }) else {
                 return
             }
-            for flag in flags where flagsSentAt[flag.flag].map({ now - $0 >= wait }) ?? true {
-                flagsSentAt[flag.flag] = now
-                post(
-                    gateway,
-                    .flag(flag: flag.flag, revision: flag.revision, studyInstanceUID: flag.studyInstanceUID),
-                    Array(flag.document.utf8))
-            }
-            if flags.isEmpty { flagsSentAt = [:] }
+            for flag in flags { send(flag, to: gateway, now) }
         }
     }
 

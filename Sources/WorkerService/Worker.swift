@@ -38,8 +38,8 @@ public final class Worker: Service {
         self.log = log
         let keys = try settings.siteKey.map { try CurveKeyFile.readSecret($0) }
         let hubKey = try settings.hubKey.map { try CurveKeyFile.publicKey($0) }
-        let store = try WorkerStore(directory: settings.state)
         lock = try StateLock(settings.state)
+        let store = try WorkerStore(directory: settings.state)
         let models = LiveModels()
         let shelf = ModelShelf(store: store, models: models, log: log, timepiece: timepiece)
         for package in settings.packages { try shelf.install(from: package) }

@@ -208,8 +208,9 @@ import WorkerStore
         }
         try gateway.wait { hub.state.withLock { $0.reports.contains { $0.version == next.id } } }
         #expect(hub.state.withLock { $0.reports.last?.decision } == .waiting)
-        let live = (gateway.status["live"] as? [[String: Any]])?.first?["version"] as? String
-        #expect(live == package.version?.id.hex)
+        func live() -> [String: Any]? { (gateway.status["live"] as? [[String: Any]])?.first }
+        try gateway.wait { (live()?["guard"] as? [String: Any])?["decision"] as? String == "waiting" }
+        #expect(live()?["version"] as? String == package.version?.id.hex)
     }
 
     private func deltaState(_ round: Int) throws -> DeltaRow.State? {

@@ -195,6 +195,20 @@ import WorkerStore
         #expect(desk.flags().isEmpty)
     }
 
+    @Test func `A gateway that sends an old study again, as after the loss of its database, gets the flag again`()
+        throws
+    {
+        let desk = try desk()
+        desk.turn(.reading(try desk.scored("1.1", "1.1.1", 0.1)))
+        desk.wait(2000)
+        let flag = try #require(desk.flags().first)
+        desk.turn(.flagAck(flag: flag.flag, revision: 1))
+        desk.wait(60_000)
+        #expect(desk.flags().isEmpty)
+        for _ in 0..<3 { desk.turn(.reading(desk.reading("1.1", "1.1.1", .repeated))) }
+        #expect(desk.flags() == [flag], "once, not for every instance")
+    }
+
     @Test func `A study is read to its end by the version that began it`() throws {
         let desk = try desk()
         desk.turn(.reading(try desk.scored("1.1", "1.1.1", 0.1)))
