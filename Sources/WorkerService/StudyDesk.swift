@@ -78,13 +78,7 @@ final class StudyDesk: @unchecked Sendable {
         self.log = log
         self.post = post
         examples = ExampleShelf(store: store, budgetBytes: settings.exampleMegabytes << 20, log: log)
-        let salt = try store.write { transaction in
-            if let salt = try transaction.setting("held-out-salt") { return salt }
-            let salt = UUID().uuidString
-            try transaction.set("held-out-salt", to: salt)
-            return salt
-        }
-        heldOut = HeldOutShare(share: settings.heldOutShare, salt: salt)
+        heldOut = HeldOutShare(share: settings.heldOutShare)
         try examples.sweep()
     }
 

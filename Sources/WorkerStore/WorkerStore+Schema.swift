@@ -16,8 +16,6 @@ extension WorkerStore {
     }
 
     private static let studies = """
-        CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-
         CREATE TABLE study (
             study_instance_uid TEXT PRIMARY KEY,
             gateway TEXT NOT NULL,

@@ -10,16 +10,4 @@ public struct WorkerTransaction {
     public func audit(_ event: String, _ detail: [String: String]) throws {
         try AuditLog.append(db, event: event, detail: detail)
     }
-
-    /// A value that has to outlive the process; nil when it was never set.
-    public func setting(_ name: String) throws -> String? {
-        try String.fetchOne(db, sql: "SELECT value FROM setting WHERE name = ?", arguments: [name])
-    }
-
-    public func set(_ name: String, to value: String) throws {
-        try db.execute(
-            sql:
-                "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            arguments: [name, value])
-    }
 }
