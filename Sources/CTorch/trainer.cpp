@@ -37,13 +37,12 @@ int32_t gantry_torch_trainer_new(
         if (made->parameters.empty()) throw Failure{GANTRY_TORCH_ARGUMENT, "no parameter is to be trained"};
         if (optimiser->kind == GANTRY_TORCH_SGD) {
             made->optimiser = std::make_unique<torch::optim::SGD>(
-                made->parameters, torch::optim::SGDOptions(optimiser->learning_rate)
+                made->parameters, torch::optim::SGDOptions(1.0)
                                       .momentum(optimiser->momentum)
                                       .weight_decay(optimiser->weight_decay));
         } else {
             made->optimiser = std::make_unique<torch::optim::Adam>(
-                made->parameters,
-                torch::optim::AdamOptions(optimiser->learning_rate).weight_decay(optimiser->weight_decay));
+                made->parameters, torch::optim::AdamOptions().weight_decay(optimiser->weight_decay));
         }
         made->optimiser->zero_grad();
         *trainer = made.release();
@@ -69,7 +68,8 @@ int32_t gantry_torch_trainer_accumulate(
     });
 }
 
-int32_t gantry_torch_trainer_step(gantry_torch_trainer *trainer, char *error, size_t error_capacity) {
+int32_t gantry_torch_trainer_step(
+    gantry_torch_trainer *trainer, double learning_rate, char *error, size_t error_capacity) {
     return guarded({error, error_capacity}, [&] {
         double square = 0;
         for (size_t index = 0; index < trainer->parameters.size(); ++index) {
@@ -89,6 +89,7 @@ int32_t gantry_torch_trainer_step(gantry_torch_trainer *trainer, char *error, si
                 if (gradient.defined()) gradient.mul_(trainer->longest_gradient / length);
             }
         }
+        for (auto &group : trainer->optimiser->param_groups()) group.options().set_lr(learning_rate);
         trainer->optimiser->step();
         trainer->optimiser->zero_grad();
         trainer->model->scoring.reset();

@@ -5,6 +5,7 @@ public struct TrainingDefaults: Codable, Sendable, Equatable {
     public var parameters: Trainable
     public var loss: Loss
     public var optimiser: Optimiser
+    /// Of the first step; falls linearly to 0 over a site's training in a round.
     public var learningRate: Double
     public var weightDecay: Double
     /// SGD only.

@@ -15,12 +15,16 @@ public struct ModelCheck {
         public var fix: String?
     }
 
-    private let package: ModelPackage
+    let package: ModelPackage
 
     /// Runs all steps that make sense; a model that does not load is not run.
     ///
-    /// - Parameter report: called after each step.
-    public static func run(_ package: ModelPackage, report: (Step) -> Void = { _ in }) -> [Step] {
+    /// - Parameters:
+    ///   - scores: a file of inputs and the scores that PyTorch gives for them, which are compared with the model's.
+    ///   - report: called after each step.
+    public static func run(
+        _ package: ModelPackage, scores: URL? = nil, report: (Step) -> Void = { _ in }
+    ) -> [Step] {
         let check = ModelCheck(package: package)
         var steps: [Step] = []
         func take(_ name: String, _ body: () throws -> String) {
@@ -37,6 +41,7 @@ public struct ModelCheck {
         guard let model = loaded else { return steps }
         take("parameters") { try check.checkParameters(model) }
         take("runs") { try check.checkOutputs(model) }
+        if let scores { take("scores") { try check.checkScores(model, scores) } }
         if steps.allSatisfy(\.passed) { take("trains") { try check.checkTraining(model) } }
         return steps
     }
@@ -57,7 +62,7 @@ public struct ModelCheck {
         }
     }
 
-    private struct Problem: Error {
+    struct Problem: Error {
         var text: String
         var fix: String
     }
@@ -107,7 +112,8 @@ public struct ModelCheck {
         let findings = package.manifest.findings.count
         for (index, score) in alone.enumerated() where abs(score - together[index]) > 1e-3 {
             throw Problem(
-                text: "an input scores \(score) alone and \(together[index]) in a batch: the inputs influence each other",
+                text:
+                    "an input scores \(score) alone and \(together[index]) in a batch: the inputs influence each other",
                 fix: "put the model into evaluation mode before the export (model.eval())")
         }
         let silence = try model.score(zeros, count: 1)
@@ -117,7 +123,9 @@ public struct ModelCheck {
                 text: "the model says \(silence) for zeros and for noise: a constant",
                 fix: "check that the exported weights are the trained ones and that the input is used")
         }
-        if package.manifest.output == .probabilities, let odd = try rawOutputs(model, noise).first(where: { $0 < 0 || $0 > 1 }) {
+        if package.manifest.output == .probabilities,
+            let odd = try rawOutputs(model, noise).first(where: { $0 < 0 || $0 > 1 })
+        {
             throw Problem(
                 text: "an output is \(odd), which is no probability", fix: "write \"output\": \"logits\"")
         }

@@ -23,8 +23,7 @@ final class Optimiser {
         let selection = model.declaredNames.map { names.contains($0) ? UInt8(1) : 0 }
         var options = gantry_torch_optimiser(
             kind: Int32(plan.optimiser == .sgd ? GANTRY_TORCH_SGD : GANTRY_TORCH_ADAM),
-            learning_rate: plan.learningRate, weight_decay: plan.weightDecay, momentum: plan.momentum,
-            longest_gradient: Trainer.longestGradient)
+            weight_decay: plan.weightDecay, momentum: plan.momentum, longest_gradient: Trainer.longestGradient)
         var handle: OpaquePointer?
         let raw = model.handle
         try TorchError.check {
@@ -48,7 +47,7 @@ final class Optimiser {
     }
 
     /// One step with the gradients since the last one.
-    func step() throws(TorchError) {
-        try TorchError.check { gantry_torch_trainer_step(handle, $0, $1) }
+    func step(learningRate: Double) throws(TorchError) {
+        try TorchError.check { gantry_torch_trainer_step(handle, learningRate, $0, $1) }
     }
 }

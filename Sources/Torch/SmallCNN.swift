@@ -5,10 +5,11 @@ import ModelPackage
 
 /// A convolutional network of about 100,000 parameters that is made here, without Python.
 ///
-/// Each stage is a 3 × 3 convolution that halves height and width, GroupNorm and ReLU; then the mean and the maximum of
-/// every feature over the image, side by side, and one linear layer. GroupNorm, since BatchNorm's running statistics do not
-/// survive averaging between hospitals (Hsieh et al. 2020, "The non-IID data quagmire of decentralized machine
-/// learning"); the maximum, since a small lesion hardly moves a mean.
+/// Each stage is a 3 × 3 convolution that halves height and width, GroupNorm and ReLU. The mean and the maximum of every
+/// feature of every stage over the image go into one linear layer: the maximum, since a small lesion hardly moves a mean; all
+/// stages, since what few labels teach is mostly in the early ones. GroupNorm, since BatchNorm's running statistics do not
+/// survive averaging between hospitals (Hsieh et al. 2020, "The non-IID data quagmire of decentralized machine learning").
+/// Half of the filters start as smoothing filters, which is what lets it learn from some twenty studies.
 public enum SmallCNN {
     /// The features of each stage.
     static let widths: [Int64] = [16, 32, 64, 128]

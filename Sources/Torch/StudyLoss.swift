@@ -9,10 +9,10 @@ import ModelPackage
 /// sees, for each slice, how the loss wants its outputs to move.
 ///
 /// The rules are followed exactly but for `maximum` with `bce`. The derivative of a maximum reaches one slice; from few
-/// studies that learns slowly and may settle on the wrong slice for good. There the study's logit is a smooth maximum, the
-/// log-sum-exp mean of the slices (Pinheiro and Collobert 2015, "From image-level to pixel-level labeling with convolutional
-/// networks", equation 6), whose derivative reaches each slice by its share and which becomes the maximum as slices
-/// differ. Scoring always takes the exact rule.
+/// studies that learns slowly and may settle on the wrong slice for good. There the loss is the mean of two: that of the
+/// maximum, and that of a smooth maximum, the log-sum-exp mean of the slices (Pinheiro and Collobert 2015, "From image-level
+/// to pixel-level labeling with convolutional networks", equation 6), whose derivative reaches each slice by its share. The
+/// first alone learns late, the second alone leaves the threshold badly placed for the maximum, by which studies are scored.
 struct StudyLoss {
     let manifest: Manifest
     let weights: ClassWeights
@@ -60,21 +60,24 @@ struct StudyLoss {
     /// Loss and derivative by the slices' logits.
     private func binary(_ logits: [Double], _ present: Bool) -> (Double, [Double]) {
         switch manifest.sliceRule {
-        case .maximum: smoothMaximum(logits, present)
+        case .maximum: maximum(logits, present)
         case .meanOfTop(let count): meanOfTop(logits, max(count, 1), present)
         case .noisyOr: noisyOr(logits, present)
         }
     }
 
-    private func smoothMaximum(_ logits: [Double], _ present: Bool) -> (Double, [Double]) {
+    private func maximum(_ logits: [Double], _ present: Bool) -> (Double, [Double]) {
         let r = Self.sharpness
-        let highest = logits.max() ?? 0
+        let top = logits.indices.max { logits[$0] < logits[$1] } ?? 0
+        let highest = logits[top]
         let powers = logits.map { exp(r * ($0 - highest)) }
         let sum = powers.reduce(0, +)
-        let study = highest + log(sum / Double(logits.count)) / r
-        let loss = Self.softplus(present ? -study : study)
-        let slope = Self.sigmoid(study) - (present ? 1 : 0)
-        return (loss, powers.map { slope * $0 / sum })
+        let smooth = highest + log(sum / Double(logits.count)) / r
+        let sign = present ? -1.0 : 1.0
+        let slope = sign * Self.sigmoid(sign * smooth) / 2
+        var slopes = powers.map { slope * $0 / sum }
+        slopes[top] += sign * Self.sigmoid(sign * highest) / 2
+        return ((Self.softplus(sign * smooth) + Self.softplus(sign * highest)) / 2, slopes)
     }
 
     /// P is the mean of the top probabilities; written as ratios of sums, so that nothing vanishes where P is near 0 or 1.

@@ -72,7 +72,7 @@ public struct Trainer {
         var epochLosses: [Double] = []
         var steps = 0
         for epoch in 0..<plan.epochs {
-            let order = useful.shuffled(using: &random)
+            let order = StudyOrder.shuffled(useful, &random)
             var sum = 0.0
             for first in stride(from: 0, to: order.count, by: plan.batchStudies) {
                 let batch = order[first..<min(first + plan.batchStudies, order.count)]
@@ -81,7 +81,9 @@ public struct Trainer {
                     batchLoss += try learn(
                         example, model, optimiser, loss, share: 1 / Double(batch.count), &random, mayContinue)
                 }
-                try optimiser.step()
+                // Falls linearly: the last steps settle the threshold that the first ones throw about.
+                let left = 1 - Double(steps) / Double(plan.epochs * stepsPerEpoch)
+                try optimiser.step(learningRate: plan.learningRate * left)
                 steps += 1
                 sum += batchLoss
                 progress(

@@ -5,6 +5,7 @@ import ModelPackage
 public struct TrainingPlan: Sendable, Equatable {
     public var parameters: TrainingDefaults.Trainable
     public var optimiser: TrainingDefaults.Optimiser
+    /// Of the first step; falls linearly to 0 over the run.
     public var learningRate: Double
     public var weightDecay: Double
     /// SGD only.

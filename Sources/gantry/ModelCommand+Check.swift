@@ -17,13 +17,24 @@ extension ModelCommand {
 
         @OptionGroup var source: Source
 
+        @Option(
+            help: ArgumentHelp(
+                """
+                Also compare with scores that are known, such as PyTorch's own: a safetensors file with “inputs” (inputs × \
+                channels × height × width, preprocessed) and “scores” (inputs × findings, probabilities).
+                """, valueName: "file"),
+            completion: .file(extensions: ["safetensors"]))
+        var scores: String?
+
         func run() throws {
             let package = source.package
             var steps: [ModelCheck.Step] = []
             do {
                 steps = try source.open { package in
                     Self.show("manifest", passed: true, "\(package.manifest.name), \(package.hash.short)", nil)
-                    return ModelCheck.run(package) { Self.show($0.name, passed: $0.passed, $0.text, $0.fix) }
+                    return ModelCheck.run(package, scores: scores.map { URL(filePath: $0) }) {
+                        Self.show($0.name, passed: $0.passed, $0.text, $0.fix)
+                    }
                 }
             } catch let error as ModelPackageError {
                 let place = [error.file, error.key].compactMap(\.self).joined(separator: ": ")

@@ -53,7 +53,6 @@ enum { GANTRY_TORCH_SGD = 0, GANTRY_TORCH_ADAM = 1 };
 
 typedef struct gantry_torch_optimiser {
     int32_t kind;
-    double learning_rate;
     double weight_decay;
     /* SGD only. */
     double momentum;
@@ -121,7 +120,8 @@ int32_t gantry_torch_trainer_accumulate(
     const float *output_gradients, char *error, size_t error_capacity);
 
 /* One step of the optimiser with the gradients added since the last one, which are forgotten afterwards. */
-int32_t gantry_torch_trainer_step(gantry_torch_trainer *trainer, char *error, size_t error_capacity);
+int32_t gantry_torch_trainer_step(
+    gantry_torch_trainer *trainer, double learning_rate, char *error, size_t error_capacity);
 
 /*
  * The small-cnn architecture as a TorchScript file. Channel counts of its convolutions are `widths` (`stages` of them,
