@@ -114,3 +114,19 @@ import Testing
         }
     }
 }
+
+@Suite struct StudyOrderTests {
+    @Test func everyEpochIsAnotherOrderWithTheKindsSpreadEvenly() {
+        let examples = (0..<40).map {
+            TrainingExample(file: URL(filePath: "/\($0)"), labels: [$0 < 10])
+        }
+        var random = SplitMix64(seed: 1)
+        let first = StudyOrder.shuffled(examples, &random)
+        let second = StudyOrder.shuffled(examples, &random)
+        #expect(first != second)
+        #expect(Set(first.map(\.file)) == Set(examples.map(\.file)))
+        for start in stride(from: 0, to: 40, by: 4) {
+            #expect(first[start..<start + 4].count { $0.labels == [true] } == 1)
+        }
+    }
+}
