@@ -115,13 +115,16 @@ let package = Package(
         // worker.sqlite and the files beside it.
         .target(
             name: "WorkerStore",
-            dependencies: ["Audit", "ModelPackage", "Tensors", "Triage", .product(name: "GRDB", package: "GRDB.swift")],
+            dependencies: [
+                "Audit", "ModelPackage", "Tensors", "Triage", .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             swiftSettings: strict),
         // hub.sqlite and the files beside it.
         .target(
             name: "HubStore",
             dependencies: [
-                "Audit", "Federation", "ModelPackage", "Rounds", "Tensors", .product(name: "GRDB", package: "GRDB.swift"),
+                "Audit", "Federation", "ModelPackage", "Rounds", "Tensors",
+                .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: strict),
 
         // MARK: Services
@@ -170,11 +173,13 @@ let package = Package(
         .testTarget(
             name: "WorkerTests",
             dependencies: [
-                "Federation", "ModelPackage", "Phantoms", "Tensors", "Torch", "Triage", "Wire", "WorkerService", "WorkerStore",
+                "Federation", "ModelPackage", "Phantoms", "Tensors", "Torch", "Triage", "Wire", "WorkerService",
+                "WorkerStore",
                 "ZeroMQ", .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: strict),
         .testTarget(
-            name: "HubTests", dependencies: ["Audit", "Federation", "HubService", "HubStore", "Rounds", "Tensors", "ZeroMQ"],
+            name: "HubTests",
+            dependencies: ["Audit", "Federation", "HubService", "HubStore", "Rounds", "Tensors", "ZeroMQ"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],

@@ -4,7 +4,9 @@ extension DecodingError {
     /// A word that is none of those a key takes.
     static func unknownWord(_ word: String, allowed: String, _ decoder: Decoder) -> DecodingError {
         .dataCorrupted(
-            .init(codingPath: decoder.codingPath, debugDescription: "“\(word.prefix(80))” is not known; write \(allowed)"))
+            .init(
+                codingPath: decoder.codingPath, debugDescription: "“\(word.prefix(80))” is not known; write \(allowed)")
+        )
     }
 }
 

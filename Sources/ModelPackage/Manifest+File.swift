@@ -37,7 +37,8 @@ extension Manifest {
                 fix: "write \(word(for: type))")
         } catch let DecodingError.valueNotFound(type, context) {
             throw ModelPackageError(
-                file: file, key: keyPath(context.codingPath), problem: "the value is null", fix: "write \(word(for: type))")
+                file: file, key: keyPath(context.codingPath), problem: "the value is null",
+                fix: "write \(word(for: type))")
         } catch let DecodingError.dataCorrupted(context) {
             if context.codingPath.isEmpty {
                 let detail = context.underlyingError.map { " (\($0))" } ?? ""
@@ -46,7 +47,8 @@ extension Manifest {
                     fix: "check the commas, quotes and brackets")
             }
             throw ModelPackageError(
-                file: file, key: keyPath(context.codingPath), problem: context.debugDescription, fix: "correct the value")
+                file: file, key: keyPath(context.codingPath), problem: context.debugDescription,
+                fix: "correct the value")
         } catch {
             throw ModelPackageError(file: file, problem: "\(error)", fix: "check the file")
         }
@@ -65,7 +67,8 @@ extension Manifest {
         case is Int.Type: "a whole number"
         case is Double.Type, is Float.Type: "a number"
         case is Bool.Type: "true or false"
-        default: "\(type)".hasPrefix("Dictionary") ? "an object {…}" : "a list […] or object {…} as in the documentation"
+        default:
+            "\(type)".hasPrefix("Dictionary") ? "an object {…}" : "a list […] or object {…} as in the documentation"
         }
     }
 }

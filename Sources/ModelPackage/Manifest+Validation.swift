@@ -51,7 +51,8 @@ extension Manifest {
         }
         if let spacing = preprocessing.pixelSpacingMillimetres, !(spacing >= 0.01 && spacing <= 100) {
             throw wrong(
-                "preprocessing.pixel_spacing_mm", "\(spacing) mm", "write a number between 0.01 and 100 or leave it out")
+                "preprocessing.pixel_spacing_mm", "\(spacing) mm", "write a number between 0.01 and 100 or leave it out"
+            )
         }
         if let normalise = preprocessing.normalise {
             let channels = preprocessing.channels.count
@@ -61,7 +62,8 @@ extension Manifest {
                     "\(normalise.mean.count) means and \(normalise.deviation.count) deviations for \(channels) channels",
                     "give one of each for each channel")
             }
-            guard normalise.deviation.allSatisfy({ $0 > 0 && $0.isFinite }), normalise.mean.allSatisfy(\.isFinite) else {
+            guard normalise.deviation.allSatisfy({ $0 > 0 && $0.isFinite }), normalise.mean.allSatisfy(\.isFinite)
+            else {
                 throw wrong("preprocessing.normalise.deviation", "a deviation is not above 0", "write positive numbers")
             }
         }
@@ -84,7 +86,8 @@ extension Manifest {
             }
             guard finding.threshold > 0, finding.threshold <= 1 else {
                 throw wrong(
-                    "\(key).threshold", "\(finding.threshold) is not a probability above 0", "write a number such as 0.5")
+                    "\(key).threshold", "\(finding.threshold) is not a probability above 0",
+                    "write a number such as 0.5")
             }
         }
     }

@@ -35,7 +35,8 @@ extension ModelPackage {
             try manager.createDirectory(at: staging, withIntermediateDirectories: true)
         } catch {
             throw ModelPackageError(
-                file: staging.path, problem: "cannot be made: \(error.localizedDescription)", fix: "check the directory")
+                file: staging.path, problem: "cannot be made: \(error.localizedDescription)", fix: "check the directory"
+            )
         }
         try extract(zip, to: staging)
         let root = packageRoot(in: staging)
@@ -44,7 +45,8 @@ extension ModelPackage {
             try manager.moveItem(at: root, to: directory)
         } catch {
             throw ModelPackageError(
-                file: directory.path, problem: "cannot be made: \(error.localizedDescription)", fix: "check the directory")
+                file: directory.path, problem: "cannot be made: \(error.localizedDescription)",
+                fix: "check the directory")
         }
         return try ModelPackage(directory: directory)
     }
@@ -68,7 +70,9 @@ extension ModelPackage {
             return ModelPackageError(
                 file: zip.path, problem: "not a readable zip: \(text)", fix: "pack the package's directory again")
         }
-        guard archive_read_open_filename(archive, zip.path, 1 << 16) == ARCHIVE_OK else { throw broken("cannot be opened") }
+        guard archive_read_open_filename(archive, zip.path, 1 << 16) == ARCHIVE_OK else {
+            throw broken("cannot be opened")
+        }
         var entries = 0
         var total = 0
         while true {

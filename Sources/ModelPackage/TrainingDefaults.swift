@@ -76,7 +76,8 @@ extension TrainingDefaults.Trainable: Codable {
             case "all": self = .all
             case "head": self = .head
             default:
-                throw DecodingError.unknownWord(word, allowed: #""all", "head" or a list such as ["fc", "layer4"]"#, decoder)
+                throw DecodingError.unknownWord(
+                    word, allowed: #""all", "head" or a list such as ["fc", "layer4"]"#, decoder)
             }
             return
         }

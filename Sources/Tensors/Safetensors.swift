@@ -33,7 +33,8 @@ public enum Safetensors {
         data.withUnsafeBytes { bytes in
             for entry in header.entries {
                 let source = UnsafeRawBufferPointer(
-                    rebasing: bytes[header.byteCount + entry.bytes.lowerBound..<header.byteCount + entry.bytes.upperBound])
+                    rebasing: bytes[
+                        header.byteCount + entry.bytes.lowerBound..<header.byteCount + entry.bytes.upperBound])
                 map.tensors[entry.name] = Tensor(shape: entry.shape, values: floats(source, entry.dtype))
             }
         }
@@ -73,7 +74,8 @@ public enum Safetensors {
     }
 
     static func convert(
-        _ source: UnsafeRawBufferPointer, _ dtype: SafetensorsHeader.DType, into values: UnsafeMutableBufferPointer<Float>
+        _ source: UnsafeRawBufferPointer, _ dtype: SafetensorsHeader.DType,
+        into values: UnsafeMutableBufferPointer<Float>
     ) {
         let count = source.count / dtype.byteCount
         switch dtype {

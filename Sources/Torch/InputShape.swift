@@ -29,7 +29,8 @@ public struct InputShape: Sendable, Equatable {
     /// The shim's description of a batch whose memory is borrowed.
     func batch(_ values: UnsafeRawPointer, isHalf: Bool, count: Int) -> gantry_torch_inputs {
         gantry_torch_inputs(
-            values: values, is_half: isHalf ? 1 : 0, count: Int64(count), channels: Int64(channels), height: Int64(height),
+            values: values, is_half: isHalf ? 1 : 0, count: Int64(count), channels: Int64(channels),
+            height: Int64(height),
             width: Int64(width))
     }
 }

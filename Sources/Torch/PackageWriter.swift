@@ -40,7 +40,9 @@ public enum PackageWriter {
         guard !parameters.tensors.isEmpty else {
             throw ModelPackageError(
                 file: ModelPackage.modelPath, problem: "the module has no parameters",
-                fix: "export it without torch.jit.freeze or optimize_for_inference, which turn parameters into constants")
+                fix:
+                    "export it without torch.jit.freeze or optimize_for_inference, which turn parameters into constants"
+            )
         }
         if let bad = parameters.firstNonFinite {
             throw ModelPackageError(

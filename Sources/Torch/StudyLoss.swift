@@ -119,7 +119,8 @@ struct StudyLoss {
         value.loss = -weight * log(parts[truth].probability / sum)
         for slice in 0..<p.count / findings {
             let slopes = (0..<findings).map { finding in
-                weight * (1 / sum - (finding == truth ? 1 / parts[truth].probability : 0)) * parts[finding].slopes[slice]
+                weight * (1 / sum - (finding == truth ? 1 / parts[truth].probability : 0))
+                    * parts[finding].slopes[slice]
             }
             let row = slice * findings
             let mean = (0..<findings).reduce(0) { $0 + slopes[$1] * p[row + $1] }

@@ -164,7 +164,8 @@ public final class TorchModel {
     }
 
     typealias RunFunction = (
-        OpaquePointer, UnsafePointer<gantry_torch_inputs>, Int64, UnsafeMutablePointer<Float>, UnsafeMutablePointer<CChar>,
+        OpaquePointer, UnsafePointer<gantry_torch_inputs>, Int64, UnsafeMutablePointer<Float>,
+        UnsafeMutablePointer<CChar>,
         Int
     ) -> Int32
 

@@ -63,7 +63,8 @@ public struct Trainer {
                 reason: "\(example.labels.count) labels for \(package.manifest.findings.count) findings")
         }
         let loss = StudyLoss(
-            manifest: package.manifest, weights: try ClassWeights(labels: examples.map(\.labels), manifest: package.manifest))
+            manifest: package.manifest,
+            weights: try ClassWeights(labels: examples.map(\.labels), manifest: package.manifest))
         let useful = examples.filter { $0.labels.contains { $0 != nil } }
         let model = try TorchModel(package: package, parameters: base)
         let optimiser = try Optimiser(model, plan)
@@ -122,7 +123,9 @@ public struct Trainer {
             var gradients: [Float] = []
             for (slice, scale) in part {
                 halves.append(try file.halves(in: slice..<slice + 1))
-                gradients += value.gradients[slice * findings..<(slice + 1) * findings].map { $0 * Float(scale * share) }
+                gradients += value.gradients[slice * findings..<(slice + 1) * findings].map {
+                    $0 * Float(scale * share)
+                }
             }
             try optimiser.accumulate(halves, count: part.count, gradients)
         }

@@ -52,7 +52,8 @@ public enum ToWorker: Sendable, Equatable {
             try reader.expect(3)
             guard reader[2] == "found" || reader[2] == "gone" else { throw .badValue(verb: "fetched", field: "found") }
             self = .fetched(
-                request: try reader.integer(0, "request"), instance: try reader.instance(1), found: reader[2] == "found")
+                request: try reader.integer(0, "request"), instance: try reader.instance(1), found: reader[2] == "found"
+            )
         case "study-complete":
             try reader.expect(1)
             self = .studyComplete(studyInstanceUID: reader[0])

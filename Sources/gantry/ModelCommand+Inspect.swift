@@ -23,11 +23,16 @@ extension ModelCommand {
             let model = try TorchModel(package: package)
             let parameters = try model.parameters()
             let trained = Set(manifest.training.parameters.selection(from: model.declaredNames))
-            let trainedValues = parameters.tensors.reduce(0) { $0 + (trained.contains($1.key) ? $1.value.values.count : 0) }
+            let trainedValues = parameters.tensors.reduce(0) {
+                $0 + (trained.contains($1.key) ? $1.value.values.count : 0)
+            }
             var rows = [
                 ("name", manifest.name), ("title", manifest.title), ("intended use", manifest.intendedUse),
                 ("package", package.hash.hex),
-                ("version", package.version?.id.hex ?? "none: models/parameters.safetensors is missing (gantry model prepare)"),
+                (
+                    "version",
+                    package.version?.id.hex ?? "none: models/parameters.safetensors is missing (gantry model prepare)"
+                ),
                 ("files", "\(package.files.count), \(size(package.files.reduce(0) { $0 + $1.bytes }))"),
                 ("takes", takes(manifest.takes)), ("input", input(manifest.preprocessing)),
                 ("slice rule", rule(manifest.sliceRule)),
@@ -35,7 +40,10 @@ extension ModelCommand {
             for finding in manifest.findings {
                 let code = finding.code.map { ", \($0.scheme) \($0.value) “\($0.meaning)”" } ?? ""
                 rows.append(
-                    ("finding", "\(finding.name) (\(finding.title)), \(finding.urgency.rawValue) from \(finding.threshold)\(code)"))
+                    (
+                        "finding",
+                        "\(finding.name) (\(finding.title)), \(finding.urgency.rawValue) from \(finding.threshold)\(code)"
+                    ))
             }
             let training = manifest.training
             rows += [

@@ -58,7 +58,8 @@ import Testing
         (#"{"x":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}}"#, 4, "not valid"),
         (#"{"x":{"dtype":"F32","data_offsets":[0,4]}}"#, 4, "“shape” is missing"),
         (
-            #"{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"y":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 4,
+            #"{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"y":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,
+            4,
             "the tensor before it ends at 4"
         ), (#"[1]"#, 0, "does not begin with"), (#"{"x":"#, 0, "not valid"),
         (String(repeating: #"{"x":"#, count: 5000), 0, "not valid"),

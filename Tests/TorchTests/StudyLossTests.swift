@@ -42,7 +42,9 @@ import Testing
                     let slope =
                         (loss(outputs: up, labels: labels).loss - loss(outputs: down, labels: labels).loss)
                         / Double(up[index] - down[index])
-                    #expect(abs(slope - Double(value.gradients[index])) < 2e-3 * max(1, abs(slope)), "\(rule) \(kind) \(labels) \(index)")
+                    #expect(
+                        abs(slope - Double(value.gradients[index])) < 2e-3 * max(1, abs(slope)),
+                        "\(rule) \(kind) \(labels) \(index)")
                 }
             }
         }

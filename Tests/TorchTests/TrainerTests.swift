@@ -39,7 +39,8 @@ import Testing
             let base = try Safetensors.read(package.parametersFile)
             func delta(seed: UInt64) throws -> Data {
                 let plan = TrainingPlan(package.manifest.training, seed: seed)
-                return Safetensors.encode(try Trainer(package: package, plan: plan).train(from: base, on: examples).delta)
+                return Safetensors.encode(
+                    try Trainer(package: package, plan: plan).train(from: base, on: examples).delta)
             }
             let first = try delta(seed: 7)
             #expect(try delta(seed: 7) == first)
@@ -71,13 +72,22 @@ import Testing
             let examples = try toys.write(count: 4, seed: 1)
             var asked = 0
             var progress: [Trainer.Progress] = []
-            _ = try trainer.train(from: base, on: examples, mayContinue: { asked += 1; return true }) { progress.append($0) }
+            _ = try trainer.train(
+                from: base, on: examples,
+                mayContinue: {
+                    asked += 1; return true
+                }
+            ) { progress.append($0) }
             #expect(asked >= 8)
             #expect(progress.map(\.step) == [1])
             let allowed = asked / 2
             asked = 0
             #expect(throws: TorchError.cancelled) {
-                try trainer.train(from: base, on: examples, mayContinue: { asked += 1; return asked <= allowed })
+                try trainer.train(
+                    from: base, on: examples,
+                    mayContinue: {
+                        asked += 1; return asked <= allowed
+                    })
             }
             #expect(asked == allowed + 1)
         }
