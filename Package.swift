@@ -168,7 +168,9 @@ let package = Package(
             name: "GatewayCoreTests", dependencies: ["GatewayCore", "CGantry", "SQLite", "Wire", "ZeroMQ"],
             swiftSettings: strict),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging", "Phantoms"], swiftSettings: strict),
-        .testTarget(name: "TorchTests", dependencies: ["Torch"], swiftSettings: strict),
+        .testTarget(
+            name: "TorchTests", dependencies: ["Torch"], exclude: ["Fixtures/attention.py"],
+            resources: [.copy("Fixtures/attention.ts")], swiftSettings: strict),
         .testTarget(name: "ModelPackageTests", dependencies: ["ModelPackage", "Tensors"], swiftSettings: strict),
         .testTarget(
             name: "WorkerTests",

@@ -16,6 +16,13 @@ public enum ModelTask: String, CaseIterable, Sendable {
     /// What `SmallCNN` learns well with from some twenty studies a site.
     public static let training = TrainingDefaults(learningRate: 2e-3, epochs: 3, batchStudies: 2)
 
+    /// A radiograph is one slice where a CT has dozens: more rounds through the same studies cost nothing.
+    private static var radiographTraining: TrainingDefaults {
+        var defaults = training
+        defaults.epochs = 6
+        return defaults
+    }
+
     private static var headCT: Manifest {
         Manifest(
             name: "head-ct-haemorrhage", title: "Intracranial haemorrhage on head CT",
@@ -57,6 +64,6 @@ public enum ModelTask: String, CaseIterable, Sendable {
                     code: .init(scheme: "SCT", value: "233604007", meaning: "Pneumonia"), threshold: 0.5,
                     urgency: .urgent)
             ],
-            sliceRule: .maximum, training: Self.training, guardRule: GuardRule())
+            sliceRule: .maximum, training: radiographTraining, guardRule: GuardRule())
     }
 }
