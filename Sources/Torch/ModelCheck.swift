@@ -76,6 +76,9 @@ public struct ModelCheck {
         case .nothingTrainable: "correct training.parameters in configs/gantry.json, or export without torch.jit.freeze"
         case .notFinite: "look for a division by zero, a logarithm of 0 or weights that are not numbers"
         case .outOfMemory: "use a smaller model or input, or a machine with more memory"
+        case .run(let reason) where reason.contains("derivative for"):
+            "export with gradients enabled (not under torch.no_grad()) and after "
+                + "torch.backends.mha.set_fastpath_enabled(False): PyTorch's fused operators cannot train"
         case .constantOutput: "look for a dead layer, or lower training.learning_rate"
         default: "check that the model takes inputs × channels × height × width as configs/gantry.json says"
         }
