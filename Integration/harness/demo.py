@@ -129,9 +129,18 @@ class Demo:
                     + ", ".join(f"{hospital.name} {(version or 'none')[:8]}" for hospital, version in zip(self.hospitals, live)))
             if closed < self.options.rounds:
                 return False
-            # The last version is live, or the guard kept a better one: either way each site has reported on it.
-            reports = self.hub.rows("SELECT site FROM version_report WHERE version = ?", self.hub.versions()[-1])
-            return len({row["site"] for row in reports}) == len(self.hospitals)
+            # The last version is live, or the guard kept a better one: either way each site has reported on it. The
+            # report may overtake the word to the gateway, so that is waited for as well: what the gateway shows as live
+            # is what the fresh studies will be judged by.
+            for hospital in self.hospitals:
+                decisions = {row["version"]: row["decision"] for row in self.hub.rows(
+                    "SELECT version, decision FROM version_report WHERE site = ?", hospital.name)}
+                versions = self.hub.versions()
+                if versions[-1] not in decisions:
+                    return False
+                if hospital.orthanc.live_version() != [each for each in versions if decisions.get(each) == "live"][-1]:
+                    return False
+            return True
 
         wait_until("the rounds are done", done, self.options.patience, interval=0.5)
 
