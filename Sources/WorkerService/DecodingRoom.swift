@@ -89,14 +89,15 @@ final class DecodingRoom: Sendable {
         func reading(_ outcome: InstanceReading.Outcome) -> InstanceReading {
             InstanceReading(arrival: arrival, identity: identity, outcome: outcome)
         }
-        let isScored = persistently { try store.read { try $0.instance(study.text, sop.text)?.outcome == .scored } }
+        let key = StudyKey(gateway: arrival.gateway, studyInstanceUID: study.text)
+        let isScored = persistently { try store.read { try $0.instance(key, sop.text)?.outcome == .scored } }
         guard let isScored else { return nil }
         if isScored { return reading(.repeated) }
         let traits = LiveModels.Traits(
-            studyInstanceUID: study.text, modality: instance.modality ?? "", bodyPart: instance.bodyPart ?? "",
+            study: key, modality: instance.modality ?? "", bodyPart: instance.bodyPart ?? "",
             sopClassUID: instance.sopClassUID?.text ?? "")
         let choice = persistently {
-            try models.choose(traits) { try store.read { try shelf.models(readingStudy: study.text, $0) } }
+            try models.choose(traits) { try store.read { try shelf.models(readingStudy: key, $0) } }
         }
         switch choice {
         case nil: return nil

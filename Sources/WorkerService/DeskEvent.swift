@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Foundation
+import WorkerStore
 
 /// What the study desk has to commit or to answer.
 enum DeskEvent: Sendable {
     case reading(InstanceReading)
     /// The host's word about a study; holds from `mark` on the gateway's arrival clock.
-    case studyComplete(gateway: String, study: String, mark: Int)
+    case studyComplete(study: StudyKey, mark: Int)
     case review(gateway: String, id: String, document: Data)
-    case flagAck(flag: String, revision: Int)
+    case flagAck(gateway: String, flag: String, revision: Int)
     /// `isNew`: the gateway or its connection was not known before.
     case gatewayHello(gateway: String, isNew: Bool)
 }

@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Synchronization
 import Wire
+import WorkerStore
 import ZeroMQ
 
 /// The worker's end of the hand-over: one ROUTER socket, its thread, and mailboxes to and from it.
@@ -166,9 +167,10 @@ final class GatewayLink: Sendable {
             // Never waits here: this conveyor has no bound of its own, the thread stops receiving instead.
             deliveries.put(Delivery(payload: frame, arrival: arrival), bytes: bytes)
         case .studyComplete(let study):
-            events.put(.studyComplete(gateway: gateway, study: study, mark: ledger.mark(gateway)))
+            let key = StudyKey(gateway: gateway, studyInstanceUID: study)
+            events.put(.studyComplete(study: key, mark: ledger.mark(gateway)))
         case .review(let id): events.put(.review(gateway: gateway, id: id, document: Data(payload.bytes)))
-        case .flagAck(let flag, let revision): events.put(.flagAck(flag: flag, revision: revision))
+        case .flagAck(let flag, let revision): events.put(.flagAck(gateway: gateway, flag: flag, revision: revision))
         case .bye:
             peers.identities[gateway] = nil
             peers.names[identity] = nil

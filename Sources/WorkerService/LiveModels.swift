@@ -2,6 +2,7 @@
 import ModelPackage
 import Synchronization
 import Triage
+import WorkerStore
 
 /// Which versions read which study. Any thread.
 ///
@@ -10,7 +11,7 @@ import Triage
 final class LiveModels: Sendable {
     private struct State {
         var live: [LiveModel] = []
-        var pinned: [String: [LiveModel]] = [:]
+        var pinned: [StudyKey: [LiveModel]] = [:]
     }
 
     private let state = Mutex(State())
@@ -24,7 +25,7 @@ final class LiveModels: Sendable {
 
     /// What a decoder has to know about an instance to choose.
     struct Traits {
-        var studyInstanceUID: String
+        var study: StudyKey
         var modality: String
         var bodyPart: String
         var sopClassUID: String
@@ -40,10 +41,10 @@ final class LiveModels: Sendable {
     ///
     /// - Parameter known: the versions that the database names for the study; asked when the study is not in memory.
     func choose(_ traits: Traits, known: () throws -> [LiveModel]) rethrows -> Choice {
-        let isPinned = state.withLock { $0.pinned[traits.studyInstanceUID] != nil }
+        let isPinned = state.withLock { $0.pinned[traits.study] != nil }
         let stored = isPinned ? [] : try known()
         return state.withLock { state in
-            let pinned = state.pinned[traits.studyInstanceUID] ?? stored
+            let pinned = state.pinned[traits.study] ?? stored
             var chosen: [LiveModel] = []
             var refusals: [String] = []
             for live in state.live {
@@ -61,13 +62,13 @@ final class LiveModels: Sendable {
                     refusals.isEmpty ? "no model is live" : "no live model takes \(refusals.joined(separator: " or "))")
             }
             let new = chosen.filter { model in !pinned.contains { $0.version.package == model.version.package } }
-            state.pinned[traits.studyInstanceUID] = pinned + new
+            state.pinned[traits.study] = pinned + new
             return .read(chosen)
         }
     }
 
     /// Forgets the choice for a study whose flags are in the database.
-    func release(_ studyInstanceUID: String) {
-        state.withLock { _ = $0.pinned.removeValue(forKey: studyInstanceUID) }
+    func release(_ study: StudyKey) {
+        state.withLock { _ = $0.pinned.removeValue(forKey: study) }
     }
 }

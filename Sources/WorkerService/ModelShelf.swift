@@ -35,7 +35,7 @@ final class ModelShelf: Sendable {
     }
 
     /// The versions that have begun to read a study.
-    func models(readingStudy study: String, _ transaction: WorkerTransaction) throws -> [LiveModel] {
+    func models(readingStudy study: StudyKey, _ transaction: WorkerTransaction) throws -> [LiveModel] {
         try transaction.flags(study).compactMap { flag in
             guard let id = Hash(hex: flag.modelVersion), let row = try transaction.version(id) else { return nil }
             return try model(row, transaction)

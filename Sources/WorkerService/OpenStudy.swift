@@ -22,13 +22,14 @@ struct OpenStudy {
     /// By `LiveModel.id`.
     var readings: [Hash: Reading]
 
-    var uid: String { row.header.studyInstanceUID }
+    var key: StudyKey { row.key }
 
     /// The flag as it stands now, with the next revision.
     func nextFlag(_ reading: Reading, state: Flag.State, decidedAt: Int64) -> Flag {
         let header = row.header
         return Flag(
-            revision: reading.flag.revision + 1, state: state, study: uid, gatewayInstance: row.gatewayInstance,
+            revision: reading.flag.revision + 1, state: state, study: key.studyInstanceUID,
+            gatewayInstance: row.gatewayInstance,
             model: Flag.Model(manifest: reading.model.manifest, version: reading.model.version),
             findings: reading.study.results, instances: counts,
             patient: Flag.Patient(name: header.patientName, id: header.patientID, birthDate: header.birthDate),

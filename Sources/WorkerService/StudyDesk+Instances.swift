@@ -21,20 +21,21 @@ extension StudyDesk {
             return
         }
         let uid = identity.study.studyInstanceUID
-        let known = try transaction.instance(uid, identity.sopInstanceUID)
+        let key = StudyKey(gateway: arrival.gateway, studyInstanceUID: uid)
+        let known = try transaction.instance(key, identity.sopInstanceUID)
         if known?.outcome == .scored {
             // A repeat, perhaps of an instance that was in flight twice.
             effects.acknowledge(arrival, .scored, study: uid)
-            if studies[uid] == nil {
-                models.release(uid)
-                effects.repeated.insert(uid)
+            if studies[key] == nil {
+                models.release(key)
+                effects.repeated.insert(key)
             }
             return
         }
         try note(identity, arrival, transaction)
         var row = InstanceRow(
-            studyInstanceUID: uid, sopInstanceUID: identity.sopInstanceUID, gateway: arrival.gateway,
-            gatewayInstance: arrival.gatewayInstance, outcome: .scored)
+            study: key, sopInstanceUID: identity.sopInstanceUID, gatewayInstance: arrival.gatewayInstance,
+            outcome: .scored)
         switch reading.outcome {
         case .scored(let scores):
             try transaction.save(row)
@@ -51,7 +52,7 @@ extension StudyDesk {
             try count(identity, arrival, isNew: known == nil, transaction)
             effects.setAside = true
             effects.acknowledge(arrival, .setAside, study: uid, reason: reason)
-            if studies[uid] == nil { models.release(uid) }
+            if studies[key] == nil { models.release(key) }
         case .repeated:
             // It was scored when the decoder looked, and rows do not go back.
             effects.acknowledge(arrival, .scored, study: uid)
@@ -60,10 +61,10 @@ extension StudyDesk {
 
     /// Puts a study on the desk as the database knows it, with its quiet period starting now.
     @discardableResult
-    func open(_ uid: String, _ transaction: WorkerTransaction) throws -> OpenStudy? {
-        if let study = studies[uid] { return study }
-        guard let row = try transaction.study(uid) else { return nil }
-        let counts = try transaction.counts(uid)
+    func open(_ key: StudyKey, _ transaction: WorkerTransaction) throws -> OpenStudy? {
+        if let study = studies[key] { return study }
+        guard let row = try transaction.study(key) else { return nil }
+        let counts = try transaction.counts(key)
         var study = OpenStudy(
             row: row,
             completeness: Completeness(
@@ -71,12 +72,12 @@ extension StudyDesk {
                 instances: counts.received, expectedInstances: row.expectedInstances,
                 position: ledger.time(row.gateway)),
             counts: counts, readings: [:])
-        for flag in try transaction.flags(uid) {
+        for flag in try transaction.flags(key) {
             guard let id = Hash(hex: flag.modelVersion), let version = try transaction.version(id),
                 let model = try shelf.model(version, transaction)
             else { continue }
-            var reading = try self.reading(by: model, study: uid, flag: flag, transaction)
-            try transaction.forEachScore(study: uid, version: flag.modelVersion) { sop, instance, probabilities in
+            var reading = try self.reading(by: model, study: key, flag: flag, transaction)
+            try transaction.forEachScore(study: key, version: flag.modelVersion) { sop, instance, probabilities in
                 reading.study.add(sopInstanceUID: sop, gatewayInstance: instance, probabilities: probabilities)
             }
             if let told = try? JSONDecoder().decode(Flag.self, from: Data(flag.document.utf8)) {
@@ -84,7 +85,7 @@ extension StudyDesk {
             }
             study.readings[id] = reading
         }
-        studies[uid] = study
+        studies[key] = study
         return study
     }
 
@@ -93,31 +94,31 @@ extension StudyDesk {
         _ identity: InstanceReading.Identity, _ arrival: Arrival, _ transaction: WorkerTransaction
     ) throws {
         let header = identity.study
+        let key = StudyKey(gateway: arrival.gateway, studyInstanceUID: header.studyInstanceUID)
         var row =
-            try studies[header.studyInstanceUID]?.row ?? transaction.study(header.studyInstanceUID)
+            try studies[key]?.row ?? transaction.study(key)
             ?? StudyRow(
                 header: header, gateway: arrival.gateway, gatewayInstance: arrival.gatewayInstance, isOpen: false,
                 isHeldOut: heldOut.contains(patientID: header.patientID, studyInstanceUID: header.studyInstanceUID),
                 expectedInstances: nil, arrivedAt: arrival.receivedAt, lastInstanceAt: arrival.receivedAt)
-        row.gateway = arrival.gateway
         row.arrivedAt = min(row.arrivedAt, arrival.receivedAt)
         row.lastInstanceAt = max(row.lastInstanceAt, arrival.receivedAt)
         if let expected = identity.expectedInstances, expected > 0 {
             row.expectedInstances = max(row.expectedInstances ?? 0, expected)
         }
         try transaction.save(row)
-        studies[header.studyInstanceUID]?.row = row
+        studies[key]?.row = row
     }
 
     /// An instance that no version reads still counts towards completeness of a study on the desk.
     private func count(
         _ identity: InstanceReading.Identity, _ arrival: Arrival, isNew: Bool, _ transaction: WorkerTransaction
     ) throws {
-        let uid = identity.study.studyInstanceUID
-        guard studies[uid] != nil else { return }
-        studies[uid]?.counts = try transaction.counts(uid)
+        let key = StudyKey(gateway: arrival.gateway, studyInstanceUID: identity.study.studyInstanceUID)
+        guard studies[key] != nil else { return }
+        studies[key]?.counts = try transaction.counts(key)
         if isNew {
-            studies[uid]?.completeness.add(
+            studies[key]?.completeness.add(
                 expectedInstances: identity.expectedInstances, position: arrival.ticket.position)
         }
     }
@@ -126,9 +127,9 @@ extension StudyDesk {
         _ scores: [InstanceReading.Score], _ identity: InstanceReading.Identity, _ arrival: Arrival, wasKnown: Bool,
         _ effects: inout Effects, _ transaction: WorkerTransaction
     ) throws {
-        let uid = identity.study.studyInstanceUID
-        let wasOnDesk = studies[uid] != nil
-        guard var study = try open(uid, transaction) else { return }
+        let key = StudyKey(gateway: arrival.gateway, studyInstanceUID: identity.study.studyInstanceUID)
+        let wasOnDesk = studies[key] != nil
+        guard var study = try open(key, transaction) else { return }
         if !study.row.isOpen {
             study.row.isOpen = true
             try transaction.save(study.row)
@@ -138,13 +139,13 @@ extension StudyDesk {
             var reading =
                 try study.readings[model.id]
                 ?? self.reading(
-                    by: model, study: uid,
+                    by: model, study: key,
                     flag: FlagRow(
-                        studyInstanceUID: uid, modelVersion: model.id.hex, package: model.version.package.hex,
-                        flag: Flag.id(studyInstanceUID: uid, version: model.id)), transaction)
+                        study: key, modelVersion: model.id.hex, package: model.version.package.hex,
+                        flag: Flag.id(studyInstanceUID: key.studyInstanceUID, version: model.id)), transaction)
             if study.readings[model.id] == nil { try transaction.save(reading.flag) }
             try transaction.saveScores(
-                study: uid, version: model.id.hex, sopInstanceUID: identity.sopInstanceUID,
+                study: key, version: model.id.hex, sopInstanceUID: identity.sopInstanceUID,
                 probabilities: score.probabilities)
             reading.study.add(
                 sopInstanceUID: identity.sopInstanceUID, gatewayInstance: arrival.gatewayInstance,
@@ -154,7 +155,7 @@ extension StudyDesk {
             try transaction.save(reading.example)
             study.readings[model.id] = reading
         }
-        study.counts = try transaction.counts(uid)
+        study.counts = try transaction.counts(key)
         // Opened from the database the study already counts this instance; the quiet period still starts here.
         if !wasKnown || !wasOnDesk {
             if !wasOnDesk {
@@ -168,30 +169,30 @@ extension StudyDesk {
         for (id, reading) in study.readings where !reading.study.positiveFindings.isSubset(of: reading.told) {
             study.readings[id] = try tell(reading, of: study, .preliminary, &effects, transaction)
         }
-        studies[uid] = study
+        studies[key] = study
     }
 
     /// The study is complete: final flags, examples ready, off the desk.
-    func finish(_ uid: String, _ effects: inout Effects, _ transaction: WorkerTransaction) throws {
-        guard let study = studies[uid] else { return }
+    func finish(_ key: StudyKey, _ effects: inout Effects, _ transaction: WorkerTransaction) throws {
+        guard let study = studies[key] else { return }
         for reading in study.readings.values where reading.study.slices > 0 {
             _ = try tell(reading, of: study, .final, &effects, transaction)
             var example = reading.example
             examples.finish(&example)
             try transaction.save(example)
         }
-        try transaction.close(uid)
+        try transaction.close(key)
         try examples.keepBudget(transaction)
-        effects.closed.append(uid)
+        effects.closed.append(key)
     }
 
     private func reading(
-        by model: LiveModel, study: String, flag: FlagRow, _ transaction: WorkerTransaction
+        by model: LiveModel, study: StudyKey, flag: FlagRow, _ transaction: WorkerTransaction
     ) throws -> OpenStudy.Reading {
         let example =
             try transaction.example(study, package: model.version.package.hex)
             ?? ExampleRow(
-                studyInstanceUID: study, package: model.version.package.hex,
+                study: study, package: model.version.package.hex,
                 file: UUID().uuidString.lowercased() + ".safetensors", createdAt: timepiece.unix())
         return OpenStudy.Reading(
             model: model, study: StudyReading(manifest: model.manifest), flag: flag, told: [], example: example)
@@ -211,7 +212,7 @@ extension StudyDesk {
         try transaction.save(reading.flag)
         effects.messages.append(
             (
-                study.row.gateway, .flag(flag: flag.flag, revision: flag.revision, studyInstanceUID: study.uid),
+                study.key.gateway, .flag(flag: flag.flag, revision: flag.revision, studyInstanceUID: flag.study),
                 Array(document)
             ))
         return reading

@@ -44,12 +44,13 @@ extension StudyDesk {
             try transaction.saveReview(id, isAccepted: false, reason: reason, at: timepiece.unix())
             return answer(false, reason)
         }
-        let refusal = try transaction.labelRefusal(studyInstanceUID: review.study, finding: review.finding)
+        let study = StudyKey(gateway: gateway, studyInstanceUID: review.study)
+        let refusal = try transaction.labelRefusal(study, finding: review.finding)
         if refusal == nil {
             try transaction.add(
                 Label(
-                    studyInstanceUID: review.study, finding: review.finding, isPresent: review.saysPresent,
-                    source: .review, reader: review.reviewer, role: review.role ?? "", at: review.at))
+                    study: study, finding: review.finding, isPresent: review.saysPresent, source: .review,
+                    reader: review.reviewer, role: review.role ?? "", at: review.at))
             effects.hasNewLabels = true
         }
         try transaction.saveReview(id, isAccepted: refusal == nil, reason: refusal ?? "", at: timepiece.unix())

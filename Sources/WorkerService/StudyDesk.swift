@@ -18,9 +18,9 @@ final class StudyDesk: @unchecked Sendable {
     struct Effects {
         var messages: [(gateway: String, message: ToGateway, payload: [UInt8])] = []
         var finished: [Arrival] = []
-        var closed: [String] = []
+        var closed: [StudyKey] = []
         /// Studies of which an instance came that was scored before.
-        var repeated: Set<String> = []
+        var repeated: Set<StudyKey> = []
         var hasNewLabels = false
         var setAside = false
 
@@ -36,6 +36,12 @@ final class StudyDesk: @unchecked Sendable {
                         reason: String(reason.prefix(1000))), []
                 ))
         }
+    }
+
+    /// A flag at one gateway; two gateways may hold the same study.
+    private struct SentFlag: Hashable {
+        var gateway: String
+        var flag: String
     }
 
     let settings: WorkerSettings
@@ -54,9 +60,9 @@ final class StudyDesk: @unchecked Sendable {
     private let thread = Mutex<ZeroMQ.Thread?>(nil)
 
     // Touched by the desk's thread alone.
-    var studies: [String: OpenStudy] = [:]
-    var completions: [(gateway: String, study: String, mark: Int)] = []
-    private var flagsSentAt: [String: Int64] = [:]
+    var studies: [StudyKey: OpenStudy] = [:]
+    var completions: [(study: StudyKey, mark: Int)] = []
+    private var flagsSentAt: [SentFlag: Int64] = [:]
     private var gateways: Set<String> = []
     private var lastResendAt: Int64 = .min
     private var lastStatusAt: Int64 = .min
@@ -101,7 +107,7 @@ final class StudyDesk: @unchecked Sendable {
     /// Puts the studies on the desk that were open when the last process ended.
     func openStudies() {
         persistently { _, transaction in
-            for row in try transaction.openStudies() { try self.open(row.header.studyInstanceUID, transaction) }
+            for row in try transaction.openStudies() { try self.open(row.key, transaction) }
         }
     }
 
@@ -155,7 +161,7 @@ final class StudyDesk: @unchecked Sendable {
                 studies = [:]
                 examples.forget()
                 try? store.read { transaction in
-                    for row in try transaction.openStudies() { try self.open(row.header.studyInstanceUID, transaction) }
+                    for row in try transaction.openStudies() { try self.open(row.key, transaction) }
                 }
             }
         }
@@ -164,7 +170,7 @@ final class StudyDesk: @unchecked Sendable {
     private func perform(_ effects: Effects) {
         let now = timepiece.monotonic()
         for (gateway, message, payload) in effects.messages {
-            if case .flag(let flag, _, _) = message { flagsSentAt[flag] = now }
+            if case .flag(let flag, _, _) = message { flagsSentAt[SentFlag(gateway: gateway, flag: flag)] = now }
             post(gateway, message, payload)
         }
         ledger.finish(effects.finished)
@@ -180,12 +186,13 @@ final class StudyDesk: @unchecked Sendable {
     private func handle(_ event: DeskEvent, _ effects: inout Effects, _ transaction: WorkerTransaction) throws {
         switch event {
         case .reading(let reading): try take(reading, &effects, transaction)
-        case .studyComplete(let gateway, let study, let mark):
+        case .studyComplete(let study, let mark):
             completions.removeAll { $0.study == study }
-            completions.append((gateway, study, mark))
+            completions.append((study, mark))
         case .review(let gateway, let id, let document):
             try takeReview(gateway: gateway, id: id, document: document, &effects, transaction)
-        case .flagAck(let flag, let revision): try transaction.acknowledgeFlag(flag, revision: revision)
+        case .flagAck(let gateway, let flag, let revision):
+            try transaction.acknowledgeFlag(flag, gateway: gateway, revision: revision)
         case .gatewayHello: break
         }
     }
@@ -193,8 +200,8 @@ final class StudyDesk: @unchecked Sendable {
     // MARK: Time
 
     /// Studies that are complete now.
-    private func due() -> [String] {
-        let ready = completions.filter { ledger.isWorkedOff($0.gateway, to: $0.mark) }
+    private func due() -> [StudyKey] {
+        let ready = completions.filter { ledger.isWorkedOff($0.study.gateway, to: $0.mark) }
         if !ready.isEmpty {
             for completion in ready { studies[completion.study]?.completeness.hostSaysComplete() }
             completions.removeAll { completion in ready.contains { $0.study == completion.study } }
@@ -205,7 +212,7 @@ final class StudyDesk: @unchecked Sendable {
             let time = times[gateway] ?? ledger.time(gateway)
             times[gateway] = time
             return study.completeness.reason(at: time) != nil
-        }.map(\.uid)
+        }.map(\.key)
     }
 
     private func millisecondsToNextDue() -> Int64 {
@@ -221,18 +228,19 @@ final class StudyDesk: @unchecked Sendable {
     // MARK: Sending
 
     /// A gateway that sends again what we have may have lost what we told it.
-    private func repeatFlags(_ uid: String, _ now: Int64) {
-        guard let study = try? store.read({ try $0.study(uid) }), let flags = try? store.read({ try $0.flags(uid) })
-        else { return }
-        for flag in flags where flag.revision > 0 { send(flag, to: study.gateway, now) }
+    private func repeatFlags(_ study: StudyKey, _ now: Int64) {
+        guard let flags = try? store.read({ try $0.flags(study) }) else { return }
+        for flag in flags where flag.revision > 0 { send(flag, now) }
     }
 
     /// Sends a flag unless it went out a moment ago.
-    private func send(_ flag: FlagRow, to gateway: String, _ now: Int64) {
-        if let last = flagsSentAt[flag.flag], now - last < Int64(settings.resendSeconds * 1000) { return }
-        flagsSentAt[flag.flag] = now
+    private func send(_ flag: FlagRow, _ now: Int64) {
+        let sent = SentFlag(gateway: flag.study.gateway, flag: flag.flag)
+        if let last = flagsSentAt[sent], now - last < Int64(settings.resendSeconds * 1000) { return }
+        flagsSentAt[sent] = now
         post(
-            gateway, .flag(flag: flag.flag, revision: flag.revision, studyInstanceUID: flag.studyInstanceUID),
+            sent.gateway,
+            .flag(flag: flag.flag, revision: flag.revision, studyInstanceUID: flag.study.studyInstanceUID),
             Array(flag.document.utf8))
     }
 
@@ -244,7 +252,7 @@ final class StudyDesk: @unchecked Sendable {
             guard let flags = try? store.read({ try $0.unacknowledgedFlags(gateway: gateway, limit: 500) }) else {
                 return
             }
-            for flag in flags { send(flag, to: gateway, now) }
+            for flag in flags { send(flag, now) }
         }
     }
 

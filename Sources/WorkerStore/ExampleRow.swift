@@ -3,7 +3,7 @@ import GRDB
 
 /// A study's slices as one package sees them, kept for a label that may come later.
 public struct ExampleRow: Sendable, Equatable {
-    public var studyInstanceUID: String
+    public var study: StudyKey
     public var package: String
     /// A random name in `WorkerStore.examples`.
     public var file: String
@@ -22,10 +22,10 @@ public struct ExampleRow: Sendable, Equatable {
     }
 
     public init(
-        studyInstanceUID: String, package: String, file: String, slices: Int = 0, bytes: Int = 0,
+        study: StudyKey, package: String, file: String, slices: Int = 0, bytes: Int = 0,
         state: State = .growing, createdAt: Int64
     ) {
-        self.studyInstanceUID = studyInstanceUID
+        self.study = study
         self.package = package
         self.file = file
         self.slices = slices
@@ -35,7 +35,7 @@ public struct ExampleRow: Sendable, Equatable {
     }
 
     init(_ row: Row) {
-        studyInstanceUID = row["study_instance_uid"]
+        study = StudyKey(row)
         package = row["package"]
         file = row["file"]
         slices = row["slices"]

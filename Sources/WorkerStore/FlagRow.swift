@@ -3,7 +3,7 @@ import GRDB
 
 /// A flag as it is kept: one for each study and model version.
 public struct FlagRow: Sendable, Equatable {
-    public var studyInstanceUID: String
+    public var study: StudyKey
     /// `ModelVersion.id`
     public var modelVersion: String
     public var package: String
@@ -18,10 +18,10 @@ public struct FlagRow: Sendable, Equatable {
     public enum State: String, Sendable { case reading, preliminary, final }
 
     public init(
-        studyInstanceUID: String, modelVersion: String, package: String, flag: String, state: State = .reading,
+        study: StudyKey, modelVersion: String, package: String, flag: String, state: State = .reading,
         revision: Int = 0, ackedRevision: Int = 0, document: String = ""
     ) {
-        self.studyInstanceUID = studyInstanceUID
+        self.study = study
         self.modelVersion = modelVersion
         self.package = package
         self.flag = flag
@@ -32,7 +32,7 @@ public struct FlagRow: Sendable, Equatable {
     }
 
     init(_ row: Row) {
-        studyInstanceUID = row["study_instance_uid"]
+        study = StudyKey(row)
         modelVersion = row["model_version"]
         package = row["package"]
         flag = row["flag"]

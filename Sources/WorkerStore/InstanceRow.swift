@@ -2,9 +2,8 @@
 
 /// What became of one instance of a study.
 public struct InstanceRow: Sendable, Equatable {
-    public var studyInstanceUID: String
+    public var study: StudyKey
     public var sopInstanceUID: String
-    public var gateway: String
     public var gatewayInstance: String
     public var outcome: Outcome
     /// Stable name for counters; empty when scored.
@@ -18,12 +17,11 @@ public struct InstanceRow: Sendable, Equatable {
     }
 
     public init(
-        studyInstanceUID: String, sopInstanceUID: String, gateway: String, gatewayInstance: String, outcome: Outcome,
+        study: StudyKey, sopInstanceUID: String, gatewayInstance: String, outcome: Outcome,
         reasonName: String = "", reason: String = ""
     ) {
-        self.studyInstanceUID = studyInstanceUID
+        self.study = study
         self.sopInstanceUID = sopInstanceUID
-        self.gateway = gateway
         self.gatewayInstance = gatewayInstance
         self.outcome = outcome
         self.reasonName = reasonName

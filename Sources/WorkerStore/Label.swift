@@ -2,7 +2,7 @@
 
 /// Somebody's statement about a study: the finding is there or not.
 public struct Label: Sendable, Equatable {
-    public var studyInstanceUID: String
+    public var study: StudyKey
     public var finding: String
     public var isPresent: Bool
     public var source: Source
@@ -21,10 +21,10 @@ public struct Label: Sendable, Equatable {
     }
 
     public init(
-        studyInstanceUID: String, finding: String, isPresent: Bool, source: Source, reader: String, role: String,
+        study: StudyKey, finding: String, isPresent: Bool, source: Source, reader: String, role: String,
         at: Int64
     ) {
-        self.studyInstanceUID = studyInstanceUID
+        self.study = study
         self.finding = finding
         self.isPresent = isPresent
         self.source = source

@@ -41,15 +41,20 @@ public struct LabelImport: Sendable {
             }
             study = only
         }
-        if let reason = try transaction.labelRefusal(studyInstanceUID: study, finding: entry.finding) { return reason }
-        let label = Label(
-            studyInstanceUID: study, finding: entry.finding, isPresent: entry.isPresent, source: .sheet,
-            reader: entry.reader, role: "", at: at)
-        let last = try transaction.labelHistory(study).last { $0.finding == entry.finding }
-        if let last, last.isPresent == label.isPresent, last.source == .sheet, last.reader == label.reader {
-            return nil
+        let keys = try transaction.studies(studyInstanceUID: study)
+        if keys.isEmpty { return "the study is not known to this worker" }
+        // A sheet is about the patient's study, whichever gateways hold it.
+        for key in keys {
+            if let reason = try transaction.labelRefusal(key, finding: entry.finding) { return reason }
+            let label = Label(
+                study: key, finding: entry.finding, isPresent: entry.isPresent, source: .sheet, reader: entry.reader,
+                role: "", at: at)
+            let last = try transaction.labelHistory(key).last { $0.finding == entry.finding }
+            if let last, last.isPresent == label.isPresent, last.source == .sheet, last.reader == label.reader {
+                continue
+            }
+            try transaction.add(label)
         }
-        try transaction.add(label)
         return nil
     }
 }

@@ -15,6 +15,8 @@ public struct StudyRow: Sendable, Equatable {
     public var arrivedAt: Int64
     public var lastInstanceAt: Int64
 
+    public var key: StudyKey { StudyKey(gateway: gateway, studyInstanceUID: header.studyInstanceUID) }
+
     public init(
         header: StudyHeader, gateway: String, gatewayInstance: String, isOpen: Bool, isHeldOut: Bool,
         expectedInstances: Int?, arrivedAt: Int64, lastInstanceAt: Int64

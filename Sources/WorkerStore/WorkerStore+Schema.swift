@@ -17,8 +17,8 @@ extension WorkerStore {
 
     private static let studies = """
         CREATE TABLE study (
-            study_instance_uid TEXT PRIMARY KEY,
             gateway TEXT NOT NULL,
+            study_instance_uid TEXT NOT NULL,
             gateway_instance TEXT NOT NULL,
             -- 1 while more instances are expected
             open INTEGER NOT NULL,
@@ -32,20 +32,23 @@ extension WorkerStore {
             study_date TEXT NOT NULL,
             expected_instances INTEGER,
             arrived_at_ms INTEGER NOT NULL,
-            last_instance_at_ms INTEGER NOT NULL
+            last_instance_at_ms INTEGER NOT NULL,
+            PRIMARY KEY (gateway, study_instance_uid)
         ) STRICT, WITHOUT ROWID;
+        CREATE INDEX study_by_uid ON study (study_instance_uid);
         CREATE INDEX study_open ON study (open) WHERE open = 1;
         CREATE INDEX study_accession_number ON study (accession_number) WHERE accession_number <> '';
 
         CREATE TABLE instance (
-            study_instance_uid TEXT NOT NULL REFERENCES study,
-            sop_instance_uid TEXT NOT NULL,
             gateway TEXT NOT NULL,
+            study_instance_uid TEXT NOT NULL,
+            sop_instance_uid TEXT NOT NULL,
             gateway_instance TEXT NOT NULL,
             outcome TEXT NOT NULL,
             reason_name TEXT NOT NULL,
             reason TEXT NOT NULL,
-            PRIMARY KEY (study_instance_uid, sop_instance_uid)
+            PRIMARY KEY (gateway, study_instance_uid, sop_instance_uid),
+            FOREIGN KEY (gateway, study_instance_uid) REFERENCES study
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX instance_set_aside ON instance (reason_name) WHERE outcome = 'set-aside';
 
@@ -59,47 +62,54 @@ extension WorkerStore {
         ) STRICT, WITHOUT ROWID;
 
         CREATE TABLE flag (
-            study_instance_uid TEXT NOT NULL REFERENCES study,
+            gateway TEXT NOT NULL,
+            study_instance_uid TEXT NOT NULL,
             model_version TEXT NOT NULL,
             package TEXT NOT NULL,
-            flag TEXT NOT NULL UNIQUE,
+            flag TEXT NOT NULL,
             -- reading: nothing to tell yet
             state TEXT NOT NULL CHECK (state IN ('reading', 'preliminary', 'final')),
             revision INTEGER NOT NULL,
             acked_revision INTEGER NOT NULL,
             document TEXT NOT NULL,
-            PRIMARY KEY (study_instance_uid, model_version)
+            PRIMARY KEY (gateway, study_instance_uid, model_version),
+            UNIQUE (gateway, flag),
+            FOREIGN KEY (gateway, study_instance_uid) REFERENCES study
         ) STRICT;
         CREATE INDEX flag_unacked ON flag (revision) WHERE revision > acked_revision;
 
         -- Little-endian floats, frame by frame, one for each finding of the package.
         CREATE TABLE frame_score (
+            gateway TEXT NOT NULL,
             study_instance_uid TEXT NOT NULL,
             model_version TEXT NOT NULL,
             sop_instance_uid TEXT NOT NULL,
             probabilities BLOB NOT NULL,
-            PRIMARY KEY (study_instance_uid, model_version, sop_instance_uid)
+            PRIMARY KEY (gateway, study_instance_uid, model_version, sop_instance_uid)
         ) STRICT;
         """
 
     private static let labels = """
         CREATE TABLE label (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
-            study_instance_uid TEXT NOT NULL REFERENCES study,
+            gateway TEXT NOT NULL,
+            study_instance_uid TEXT NOT NULL,
             finding TEXT NOT NULL,
             present INTEGER NOT NULL,
             source TEXT NOT NULL,
             reader TEXT NOT NULL,
             role TEXT NOT NULL,
-            at_ms INTEGER NOT NULL
+            at_ms INTEGER NOT NULL,
+            FOREIGN KEY (gateway, study_instance_uid) REFERENCES study
         ) STRICT;
-        CREATE INDEX label_study ON label (study_instance_uid, finding, at_ms, id);
+        CREATE INDEX label_study ON label (gateway, study_instance_uid, finding, at_ms, id);
 
         -- The latest statement wins; history is kept.
         CREATE VIEW current_label AS
         SELECT * FROM label AS one WHERE NOT EXISTS (
             SELECT 1 FROM label AS later
-            WHERE later.study_instance_uid = one.study_instance_uid AND later.finding = one.finding
+            WHERE later.gateway = one.gateway AND later.study_instance_uid = one.study_instance_uid
+                AND later.finding = one.finding
                 AND (later.at_ms, later.id) > (one.at_ms, one.id));
 
         CREATE TABLE review (
@@ -110,14 +120,16 @@ extension WorkerStore {
         ) STRICT, WITHOUT ROWID;
 
         CREATE TABLE example (
-            study_instance_uid TEXT NOT NULL REFERENCES study,
+            gateway TEXT NOT NULL,
+            study_instance_uid TEXT NOT NULL,
             package TEXT NOT NULL,
             file TEXT NOT NULL UNIQUE,
             slices INTEGER NOT NULL,
             bytes INTEGER NOT NULL,
             state TEXT NOT NULL CHECK (state IN ('growing', 'ready', 'dropped')),
             created_at_ms INTEGER NOT NULL,
-            PRIMARY KEY (study_instance_uid, package)
+            PRIMARY KEY (gateway, study_instance_uid, package),
+            FOREIGN KEY (gateway, study_instance_uid) REFERENCES study
         ) STRICT;
         """
 

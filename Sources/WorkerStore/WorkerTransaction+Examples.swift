@@ -2,17 +2,17 @@
 import GRDB
 
 extension WorkerTransaction {
-    public func example(_ studyInstanceUID: String, package: String) throws -> ExampleRow? {
+    public func example(_ study: StudyKey, package: String) throws -> ExampleRow? {
         try Row.fetchOne(
-            db, sql: "SELECT * FROM example WHERE study_instance_uid = ? AND package = ?",
-            arguments: [studyInstanceUID, package]
+            db, sql: "SELECT * FROM example WHERE gateway = ? AND study_instance_uid = ? AND package = ?",
+            arguments: [study.gateway, study.studyInstanceUID, package]
         ).map(ExampleRow.init)
     }
 
-    public func examples(_ studyInstanceUID: String) throws -> [ExampleRow] {
+    public func examples(_ study: StudyKey) throws -> [ExampleRow] {
         try Row.fetchAll(
-            db, sql: "SELECT * FROM example WHERE study_instance_uid = ? ORDER BY package",
-            arguments: [studyInstanceUID]
+            db, sql: "SELECT * FROM example WHERE gateway = ? AND study_instance_uid = ? ORDER BY package",
+            arguments: [study.gateway, study.studyInstanceUID]
         ).map(ExampleRow.init)
     }
 
@@ -20,12 +20,12 @@ extension WorkerTransaction {
         try db.execute(
             sql: """
                 INSERT OR REPLACE INTO example (
-                    study_instance_uid, package, file, slices, bytes, state, created_at_ms)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
+                    gateway, study_instance_uid, package, file, slices, bytes, state, created_at_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
-                example.studyInstanceUID, example.package, example.file, example.slices, example.bytes,
-                example.state.rawValue, example.createdAt,
+                example.study.gateway, example.study.studyInstanceUID, example.package, example.file, example.slices,
+                example.bytes, example.state.rawValue, example.createdAt,
             ])
     }
 
@@ -40,8 +40,9 @@ extension WorkerTransaction {
         try Row.fetchAll(
             db,
             sql: """
-                SELECT example.* FROM example JOIN study USING (study_instance_uid) WHERE state = 'ready'
-                ORDER BY EXISTS (SELECT 1 FROM label WHERE label.study_instance_uid = example.study_instance_uid),
+                SELECT example.* FROM example JOIN study USING (gateway, study_instance_uid) WHERE state = 'ready'
+                ORDER BY EXISTS (SELECT 1 FROM label WHERE label.gateway = example.gateway
+                        AND label.study_instance_uid = example.study_instance_uid),
                     held_out, created_at_ms
                 LIMIT ?
                 """, arguments: [limit]

@@ -3,10 +3,10 @@ import GRDB
 
 extension WorkerTransaction {
     /// All flags of a study, also those with nothing told yet, which say which versions read the study.
-    public func flags(_ studyInstanceUID: String) throws -> [FlagRow] {
+    public func flags(_ study: StudyKey) throws -> [FlagRow] {
         try Row.fetchAll(
-            db, sql: "SELECT * FROM flag WHERE study_instance_uid = ? ORDER BY model_version",
-            arguments: [studyInstanceUID]
+            db, sql: "SELECT * FROM flag WHERE gateway = ? AND study_instance_uid = ? ORDER BY model_version",
+            arguments: [study.gateway, study.studyInstanceUID]
         ).map(FlagRow.init)
     }
 
@@ -15,23 +15,24 @@ extension WorkerTransaction {
         try db.execute(
             sql: """
                 INSERT INTO flag (
-                    study_instance_uid, model_version, package, flag, state, revision, acked_revision, document)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-                ON CONFLICT (study_instance_uid, model_version) DO UPDATE SET
+                    gateway, study_instance_uid, model_version, package, flag, state, revision, acked_revision,
+                    document)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (gateway, study_instance_uid, model_version) DO UPDATE SET
                     state = excluded.state, revision = excluded.revision, document = excluded.document
                 """,
             arguments: [
-                flag.studyInstanceUID, flag.modelVersion, flag.package, flag.flag, flag.state.rawValue, flag.revision,
-                flag.ackedRevision, flag.document,
+                flag.study.gateway, flag.study.studyInstanceUID, flag.modelVersion, flag.package, flag.flag,
+                flag.state.rawValue, flag.revision, flag.ackedRevision, flag.document,
             ])
     }
 
     /// The gateway has committed this revision. An older or unknown one has no effect.
-    public func acknowledgeFlag(_ flag: String, revision: Int) throws {
+    public func acknowledgeFlag(_ flag: String, gateway: String, revision: Int) throws {
         try db.execute(
             sql: """
-                UPDATE flag SET acked_revision = MAX(acked_revision, MIN(?, revision)) WHERE flag = ?
-                """, arguments: [revision, flag])
+                UPDATE flag SET acked_revision = MAX(acked_revision, MIN(?, revision)) WHERE gateway = ? AND flag = ?
+                """, arguments: [revision, gateway, flag])
     }
 
     /// Flags that a gateway has not acknowledged in their last revision, oldest study first.
@@ -39,7 +40,7 @@ extension WorkerTransaction {
         try Row.fetchAll(
             db,
             sql: """
-                SELECT flag.* FROM flag JOIN study USING (study_instance_uid)
+                SELECT flag.* FROM flag JOIN study USING (gateway, study_instance_uid)
                 WHERE revision > acked_revision AND gateway = ? ORDER BY arrived_at_ms LIMIT ?
                 """, arguments: [gateway, limit]
         ).map(FlagRow.init)

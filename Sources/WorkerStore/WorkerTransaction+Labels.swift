@@ -5,8 +5,8 @@ import GRDB
 extension WorkerTransaction {
     /// Why a label cannot be taken; nil when it can. A label needs a study this worker has seen and a finding that an
     /// active package looks for.
-    public func labelRefusal(studyInstanceUID: String, finding: String) throws -> String? {
-        guard try study(studyInstanceUID) != nil else { return "the study is not known to this worker" }
+    public func labelRefusal(_ key: StudyKey, finding: String) throws -> String? {
+        guard try study(key) != nil else { return "the study is not known to this worker" }
         let known = Set(try activePackages().flatMap { try $0.decodedManifest().findings.map(\.name) })
         if known.contains(finding) { return nil }
         let list = known.sorted().joined(separator: ", ")
@@ -17,12 +17,12 @@ extension WorkerTransaction {
     public func add(_ label: Label) throws {
         try db.execute(
             sql: """
-                INSERT INTO label (study_instance_uid, finding, present, source, reader, role, at_ms)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO label (gateway, study_instance_uid, finding, present, source, reader, role, at_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
-                label.studyInstanceUID, label.finding, label.isPresent, label.source.rawValue, label.reader, label.role,
-                label.at,
+                label.study.gateway, label.study.studyInstanceUID, label.finding, label.isPresent,
+                label.source.rawValue, label.reader, label.role, label.at,
             ])
         try audit(
             "label-added",
@@ -33,31 +33,40 @@ extension WorkerTransaction {
     }
 
     /// The latest statement about a finding of a study.
-    public func currentLabel(_ studyInstanceUID: String, finding: String) throws -> Bool? {
+    public func currentLabel(_ study: StudyKey, finding: String) throws -> Bool? {
         try Bool.fetchOne(
-            db, sql: "SELECT present FROM current_label WHERE study_instance_uid = ? AND finding = ?",
-            arguments: [studyInstanceUID, finding])
+            db,
+            sql: "SELECT present FROM current_label WHERE gateway = ? AND study_instance_uid = ? AND finding = ?",
+            arguments: [study.gateway, study.studyInstanceUID, finding])
     }
 
     /// Every statement about a study, oldest first.
-    public func labelHistory(_ studyInstanceUID: String) throws -> [Label] {
+    public func labelHistory(_ study: StudyKey) throws -> [Label] {
         try Row.fetchAll(
-            db, sql: "SELECT * FROM label WHERE study_instance_uid = ? ORDER BY at_ms, id",
-            arguments: [studyInstanceUID]
+            db, sql: "SELECT * FROM label WHERE gateway = ? AND study_instance_uid = ? ORDER BY at_ms, id",
+            arguments: [study.gateway, study.studyInstanceUID]
         ).map { row in
             Label(
-                studyInstanceUID: row["study_instance_uid"], finding: row["finding"], isPresent: row["present"],
+                study: StudyKey(row), finding: row["finding"], isPresent: row["present"],
                 source: Label.Source(rawValue: row["source"]) ?? .sheet, reader: row["reader"], role: row["role"],
                 at: row["at_ms"])
         }
     }
 
-    /// The studies with this AccessionNumber (0008,0050).
+    /// The StudyInstanceUIDs with this AccessionNumber (0008,0050).
     public func studies(accessionNumber: String) throws -> [String] {
         guard !accessionNumber.isEmpty else { return [] }
         return try String.fetchAll(
-            db, sql: "SELECT study_instance_uid FROM study WHERE accession_number = ? ORDER BY 1",
+            db, sql: "SELECT DISTINCT study_instance_uid FROM study WHERE accession_number = ? ORDER BY 1",
             arguments: [accessionNumber])
+    }
+
+    /// The gateways' studies with this StudyInstanceUID.
+    public func studies(studyInstanceUID: String) throws -> [StudyKey] {
+        try Row.fetchAll(
+            db, sql: "SELECT gateway, study_instance_uid FROM study WHERE study_instance_uid = ? ORDER BY 1",
+            arguments: [studyInstanceUID]
+        ).map(StudyKey.init)
     }
 
     // MARK: Reviews
@@ -82,7 +91,8 @@ extension WorkerTransaction {
             db,
             sql: """
                 SELECT file, slices, finding, present FROM example
-                JOIN study USING (study_instance_uid) JOIN current_label USING (study_instance_uid)
+                JOIN study USING (gateway, study_instance_uid)
+                JOIN current_label USING (gateway, study_instance_uid)
                 WHERE package = ? AND state = 'ready' AND slices > 0 AND held_out = ?
                     AND finding IN (SELECT value FROM json_each(?))
                 ORDER BY file
@@ -107,9 +117,10 @@ extension WorkerTransaction {
             db,
             sql: """
                 SELECT held_out, MAX(current_label.id) AS last, SUM(present) AS present, SUM(1 - present) AS absent
-                FROM example JOIN study USING (study_instance_uid) JOIN current_label USING (study_instance_uid)
+                FROM example JOIN study USING (gateway, study_instance_uid)
+                JOIN current_label USING (gateway, study_instance_uid)
                 WHERE package = ? AND state = 'ready' AND slices > 0 AND finding IN (SELECT value FROM json_each(?))
-                GROUP BY study_instance_uid, held_out
+                GROUP BY gateway, study_instance_uid, held_out
                 """, arguments: [package, try Self.json(findings)])
         var counts = LabelCounts()
         while let row = try rows.next() {

@@ -6,9 +6,11 @@ import Triage
 extension WorkerTransaction {
     // MARK: Studies
 
-    public func study(_ studyInstanceUID: String) throws -> StudyRow? {
-        try Row.fetchOne(db, sql: "SELECT * FROM study WHERE study_instance_uid = ?", arguments: [studyInstanceUID])
-            .map(StudyRow.init)
+    public func study(_ key: StudyKey) throws -> StudyRow? {
+        try Row.fetchOne(
+            db, sql: "SELECT * FROM study WHERE gateway = ? AND study_instance_uid = ?",
+            arguments: [key.gateway, key.studyInstanceUID]
+        ).map(StudyRow.init)
     }
 
     public func openStudies() throws -> [StudyRow] {
@@ -25,8 +27,8 @@ extension WorkerTransaction {
                     description, modality, accession_number, study_date, expected_instances, arrived_at_ms,
                     last_instance_at_ms)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                ON CONFLICT (study_instance_uid) DO UPDATE SET
-                    gateway = excluded.gateway, gateway_instance = excluded.gateway_instance, open = excluded.open,
+                ON CONFLICT (gateway, study_instance_uid) DO UPDATE SET
+                    gateway_instance = excluded.gateway_instance, open = excluded.open,
                     expected_instances = excluded.expected_instances,
                     last_instance_at_ms = excluded.last_instance_at_ms
                 """,
@@ -38,21 +40,22 @@ extension WorkerTransaction {
             ])
     }
 
-    public func close(_ studyInstanceUID: String) throws {
-        try db.execute(sql: "UPDATE study SET open = 0 WHERE study_instance_uid = ?", arguments: [studyInstanceUID])
+    public func close(_ study: StudyKey) throws {
+        try db.execute(
+            sql: "UPDATE study SET open = 0 WHERE gateway = ? AND study_instance_uid = ?",
+            arguments: [study.gateway, study.studyInstanceUID])
     }
 
     // MARK: Instances
 
-    public func instance(_ studyInstanceUID: String, _ sopInstanceUID: String) throws -> InstanceRow? {
+    public func instance(_ study: StudyKey, _ sopInstanceUID: String) throws -> InstanceRow? {
         let row = try Row.fetchOne(
-            db, sql: "SELECT * FROM instance WHERE study_instance_uid = ? AND sop_instance_uid = ?",
-            arguments: [studyInstanceUID, sopInstanceUID])
+            db, sql: "SELECT * FROM instance WHERE gateway = ? AND study_instance_uid = ? AND sop_instance_uid = ?",
+            arguments: [study.gateway, study.studyInstanceUID, sopInstanceUID])
         guard let row else { return nil }
         return InstanceRow(
-            studyInstanceUID: studyInstanceUID, sopInstanceUID: sopInstanceUID, gateway: row["gateway"],
-            gatewayInstance: row["gateway_instance"], outcome: .init(rawValue: row["outcome"]) ?? .ignored,
-            reasonName: row["reason_name"], reason: row["reason"])
+            study: study, sopInstanceUID: sopInstanceUID, gatewayInstance: row["gateway_instance"],
+            outcome: .init(rawValue: row["outcome"]) ?? .ignored, reasonName: row["reason_name"], reason: row["reason"])
     }
 
     /// Adds the instance or replaces what was known about it. The study has to be there.
@@ -60,12 +63,12 @@ extension WorkerTransaction {
         try db.execute(
             sql: """
                 INSERT OR REPLACE INTO instance (
-                    study_instance_uid, sop_instance_uid, gateway, gateway_instance, outcome, reason_name, reason)
+                    gateway, study_instance_uid, sop_instance_uid, gateway_instance, outcome, reason_name, reason)
                 VALUES (?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
-                instance.studyInstanceUID, instance.sopInstanceUID, instance.gateway, instance.gatewayInstance,
-                instance.outcome.rawValue, instance.reasonName, instance.reason,
+                instance.study.gateway, instance.study.studyInstanceUID, instance.sopInstanceUID,
+                instance.gatewayInstance, instance.outcome.rawValue, instance.reasonName, instance.reason,
             ])
     }
 
@@ -78,11 +81,14 @@ extension WorkerTransaction {
     }
 
     /// How many instances of a study came to which end.
-    public func counts(_ studyInstanceUID: String) throws -> Flag.Counts {
+    public func counts(_ study: StudyKey) throws -> Flag.Counts {
         var counts = Flag.Counts()
         let rows = try Row.fetchCursor(
-            db, sql: "SELECT outcome, COUNT(*) AS n FROM instance WHERE study_instance_uid = ? GROUP BY outcome",
-            arguments: [studyInstanceUID])
+            db,
+            sql: """
+                SELECT outcome, COUNT(*) AS n FROM instance WHERE gateway = ? AND study_instance_uid = ?
+                GROUP BY outcome
+                """, arguments: [study.gateway, study.studyInstanceUID])
         while let row = try rows.next() {
             let count: Int = row["n"]
             counts.received += count
@@ -112,28 +118,29 @@ extension WorkerTransaction {
 
     /// - Parameter probabilities: frame by frame, one for each finding.
     public func saveScores(
-        study: String, version: String, sopInstanceUID: String, probabilities: [Float]
+        study: StudyKey, version: String, sopInstanceUID: String, probabilities: [Float]
     ) throws {
         let bytes = probabilities.withUnsafeBytes { Data($0) }
         try db.execute(
             sql: """
-                INSERT OR REPLACE INTO frame_score (study_instance_uid, model_version, sop_instance_uid, probabilities)
-                VALUES (?, ?, ?, ?)
-                """, arguments: [study, version, sopInstanceUID, bytes])
+                INSERT OR REPLACE INTO frame_score (
+                    gateway, study_instance_uid, model_version, sop_instance_uid, probabilities)
+                VALUES (?, ?, ?, ?, ?)
+                """, arguments: [study.gateway, study.studyInstanceUID, version, sopInstanceUID, bytes])
     }
 
     /// Calls `body` with the scores of each instance of a study, one instance in memory at a time.
     public func forEachScore(
-        study: String, version: String,
+        study: StudyKey, version: String,
         _ body: (_ sopInstanceUID: String, _ gatewayInstance: String, _ probabilities: [Float]) throws -> Void
     ) throws {
         let rows = try Row.fetchCursor(
             db,
             sql: """
                 SELECT sop_instance_uid, gateway_instance, probabilities
-                FROM frame_score JOIN instance USING (study_instance_uid, sop_instance_uid)
-                WHERE study_instance_uid = ? AND model_version = ?
-                """, arguments: [study, version])
+                FROM frame_score JOIN instance USING (gateway, study_instance_uid, sop_instance_uid)
+                WHERE gateway = ? AND study_instance_uid = ? AND model_version = ?
+                """, arguments: [study.gateway, study.studyInstanceUID, version])
         while let row = try rows.next() {
             let bytes: Data = row["probabilities"]
             let probabilities = bytes.withUnsafeBytes { raw in

@@ -83,11 +83,13 @@ final class Desk {
 
     /// An instance of study `study` that every live version scores with `probability`.
     func scored(
-        _ study: String, _ sop: String, _ probability: Float, expected: Int? = nil, patient: String = "P"
+        _ study: String, _ sop: String, _ probability: Float, expected: Int? = nil, patient: String = "P",
+        gateway: String = "g"
     ) throws -> InstanceReading {
-        let traits = LiveModels.Traits(studyInstanceUID: study, modality: "CT", bodyPart: "", sopClassUID: "")
+        let key = StudyKey(gateway: gateway, studyInstanceUID: study)
+        let traits = LiveModels.Traits(study: key, modality: "CT", bodyPart: "", sopClassUID: "")
         let choice = try models.choose(traits) {
-            try store.read { try shelf.models(readingStudy: study, $0) }
+            try store.read { try shelf.models(readingStudy: key, $0) }
         }
         guard case .read(let chosen) = choice else { throw CancellationError() }
         let scores = chosen.map { model in
@@ -95,14 +97,15 @@ final class Desk {
                 model: model, probabilities: [probability],
                 kept: [.init(values: [Float](repeating: probability, count: 64), count: 1)])
         }
-        return reading(study, sop, .scored(scores), expected: expected, patient: patient)
+        return reading(study, sop, .scored(scores), expected: expected, patient: patient, gateway: gateway)
     }
 
     func reading(
-        _ study: String, _ sop: String, _ outcome: InstanceReading.Outcome, expected: Int? = nil, patient: String = "P"
+        _ study: String, _ sop: String, _ outcome: InstanceReading.Outcome, expected: Int? = nil, patient: String = "P",
+        gateway: String = "g"
     ) -> InstanceReading {
         InstanceReading(
-            arrival: arrive("gw-\(sop)"),
+            arrival: arrive("gw-\(sop)", gateway: gateway),
             identity: .init(
                 study: StudyHeader(studyInstanceUID: study, patientID: patient, modality: "CT"), sopInstanceUID: sop,
                 expectedInstances: expected),

@@ -49,6 +49,11 @@ func version(_ text: String, package: String = "package") -> ModelVersion {
     ModelVersion(package: Hash(of: Data(package.utf8)), parameters: Hash(of: Data(text.utf8)))
 }
 
+extension StudyKey: ExpressibleByStringLiteral {
+    /// A study of the gateway `g`, which most tests have alone.
+    public init(stringLiteral studyInstanceUID: String) { self.init(gateway: "g", studyInstanceUID: studyInstanceUID) }
+}
+
 extension WorkerStore {
     /// Adds a package with one live version.
     func addModel(_ manifest: Manifest, _ version: ModelVersion) throws {
@@ -72,7 +77,8 @@ extension WorkerStore {
                     lastInstanceAt: at))
             try transaction.save(
                 ExampleRow(
-                    studyInstanceUID: uid, package: package.hex, file: "\(uid).safetensors", slices: 1, bytes: bytes,
+                    study: StudyKey(stringLiteral: uid), package: package.hex, file: "\(uid).safetensors", slices: 1,
+                    bytes: bytes,
                     state: .ready, createdAt: at))
         }
     }
@@ -81,8 +87,8 @@ extension WorkerStore {
         try write {
             try $0.add(
                 Label(
-                    studyInstanceUID: uid, finding: "bleed", isPresent: isPresent, source: .review, reader: "r",
-                    role: "radiologist", at: at))
+                    study: StudyKey(stringLiteral: uid), finding: "bleed", isPresent: isPresent, source: .review,
+                    reader: "r", role: "radiologist", at: at))
         }
     }
 }

@@ -77,7 +77,7 @@ import WorkerStore
         let desk = try desk()
         desk.turn(.reading(try desk.scored("1.1", "1.1.1", 0.1)))
         let late = try desk.scored("1.1", "1.1.2", 0.1)
-        desk.turn(.studyComplete(gateway: "g", study: "1.1", mark: desk.ledger.mark("g")))
+        desk.turn(.studyComplete(study: "1.1", mark: desk.ledger.mark("g")))
         #expect(desk.flags().isEmpty)
         desk.turn(.reading(late))
         desk.wait(0)
@@ -190,7 +190,7 @@ import WorkerStore
         let again = try #require(desk.flags().first)
         desk.wait(5000)
         #expect(desk.flags().map(\.revision) == [1])
-        desk.turn(.flagAck(flag: again.flag, revision: 1))
+        desk.turn(.flagAck(gateway: "g", flag: again.flag, revision: 1))
         desk.wait(5000)
         #expect(desk.flags().isEmpty)
     }
@@ -202,7 +202,7 @@ import WorkerStore
         desk.turn(.reading(try desk.scored("1.1", "1.1.1", 0.1)))
         desk.wait(2000)
         let flag = try #require(desk.flags().first)
-        desk.turn(.flagAck(flag: flag.flag, revision: 1))
+        desk.turn(.flagAck(gateway: "g", flag: flag.flag, revision: 1))
         desk.wait(60_000)
         #expect(desk.flags().isEmpty)
         for _ in 0..<3 { desk.turn(.reading(desk.reading("1.1", "1.1.1", .repeated))) }
@@ -243,6 +243,23 @@ import WorkerStore
         _ = desk.arrive("slow", gateway: "other")
         desk.wait(2000)
         #expect(desk.flags().map(\.study) == ["1.1"])
+    }
+
+    @Test func `The same study at two gateways is flagged at each, over that gateway's instances alone`() throws {
+        let desk = try desk()
+        desk.turn(.reading(try desk.scored("1.1", "1.1.1", 0.9, gateway: "a")))
+        desk.turn(.reading(try desk.scored("1.1", "1.1.1", 0.9, gateway: "b")))
+        desk.turn(.reading(try desk.scored("1.1", "1.1.2", 0.1, gateway: "b")))
+        desk.wait(2000)
+        let final = desk.sent().filter { $0.flag?.state == .final }
+        #expect(Set(final.map(\.gateway)) == ["a", "b"] && final.count == 2)
+        #expect(final.first { $0.gateway == "a" }?.flag?.instances.scored == 1)
+        #expect(final.first { $0.gateway == "b" }?.flag?.instances.scored == 2)
+        let flag = try #require(final.first?.flag)
+        // One gateway's acknowledgement does not hide the other's flag.
+        desk.turn(.flagAck(gateway: "a", flag: flag.flag, revision: flag.revision))
+        desk.turn(.gatewayHello(gateway: "a", isNew: true), .gatewayHello(gateway: "b", isNew: true))
+        #expect(desk.sent().compactMap { $0.flag == nil ? nil : $0.gateway } == ["b"])
     }
 
     @Test func `Examples over the disk budget go, unlabelled ones first`() throws {

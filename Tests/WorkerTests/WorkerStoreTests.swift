@@ -97,7 +97,7 @@ import Triage
         try store.addStudy("new", package: live.package, at: 3)
         try store.addLabel("labelled", isPresent: true)
         try store.addLabel("held-out", isPresent: true)
-        let order = try store.read { try $0.examplesToDrop(limit: 10).map(\.studyInstanceUID) }
+        let order = try store.read { try $0.examplesToDrop(limit: 10).map(\.study.studyInstanceUID) }
         #expect(order == ["old", "new", "labelled", "held-out"])
     }
 
@@ -106,15 +106,15 @@ import Triage
         let id = Flag.id(studyInstanceUID: "1.1", version: live.id)
         func flag(_ revision: Int) -> FlagRow {
             FlagRow(
-                studyInstanceUID: "1.1", modelVersion: live.id.hex, package: live.package.hex, flag: id,
+                study: "1.1", modelVersion: live.id.hex, package: live.package.hex, flag: id,
                 state: .final, revision: revision, document: "{}")
         }
         try store.write { try $0.save(flag(1)) }
         try store.write { try $0.save(flag(2)) }
-        try store.write { try $0.acknowledgeFlag(id, revision: 1) }
+        try store.write { try $0.acknowledgeFlag(id, gateway: "g", revision: 1) }
         #expect(try store.read { try $0.unacknowledgedFlags(gateway: "g", limit: 9).map(\.revision) } == [2])
         // A gateway cannot acknowledge what was never sent.
-        try store.write { try $0.acknowledgeFlag(id, revision: 99) }
+        try store.write { try $0.acknowledgeFlag(id, gateway: "g", revision: 99) }
         #expect(try store.read { try $0.unacknowledgedFlags(gateway: "g", limit: 9).isEmpty })
         try store.write { try $0.save(flag(3)) }
         #expect(try store.read { try $0.unacknowledgedFlags(gateway: "g", limit: 9).map(\.revision) } == [3])
