@@ -29,6 +29,11 @@ final class Payload: @unchecked Sendable {
 
     deinit { unsafe free(memory) }
 
+    /// What the file says of itself; nothing once the frame was made.
+    var header: DicomHeader {
+        unsafe DicomHeader(UnsafeRawBufferPointer(start: memory, count: memory == nil ? 0 : count))
+    }
+
     /// A frame that owns the bytes from now on; a second call gives an empty one.
     func makeFrame() -> Frame {
         guard let bytes = unsafe memory else { return Frame() }
