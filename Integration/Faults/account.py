@@ -60,7 +60,7 @@ def judge(study, gateway, version):
     stored = gateway.stored(study)
     entry.missing = len(study.acknowledged - stored)
     found = gateway.study(study)
-    flags = [flag for flag in found["flags"] if flag["model"]["version"] == version] if found else []
+    flags = [flag for flag in found["flags"] if version in (None, flag["model"]["version"])] if found else []
     final = [flag for flag in flags if flag["state"] == "final"]
     entry.twice = max(0, len(flags) - 1)
     if found and len(found["flags"]) > len(flags):
@@ -87,11 +87,11 @@ def live_version(status):
 
 
 def draw_up(stream, gateway):
-    """One pass over all studies; None when the gateway does not say what is live."""
+    """One pass over all studies; None when the gateway does not answer."""
     status = gateway.status()
-    version = live_version(status)
-    if version is None:
+    if status is None:
         return None
+    version = live_version(status)
     account = Account(waiting=status["outbox"]["waiting"] if status.get("outbox") else -1)
     for study in stream.studies:
         account.sent += len(study.sent)
@@ -112,6 +112,7 @@ def settle(stream, gateway, quiet_seconds, say):
     Gives up when nothing has become better for a while."""
     best, better_at = None, time.monotonic()
     was_good = False
+    said_at = 0
     while True:
         account = draw_up(stream, gateway)
         if account:
@@ -127,7 +128,8 @@ def settle(stream, gateway, quiet_seconds, say):
             was_good = False
         if time.monotonic() - better_at > PATIENCE_SECONDS:
             return account or Account()
-        if account and len(account.bad) > 0:
+        if account and account.bad and time.monotonic() - said_at > 10:
+            said_at = time.monotonic()
             say(f"waiting: {len(account.bad)} of {account.studies} studies open, {account.waiting} instances in the outbox")
         time.sleep(2)
 

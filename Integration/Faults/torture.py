@@ -104,7 +104,7 @@ class Torture:
         say("all faults are healed and everything is sent")
         drawn = account.settle(stream, bench.gateway, QUIET_SECONDS, say)
         if self.options.tamper:
-            tamper(self.options.tamper, bench, stream)
+            tamper(self.options.tamper.split(","), bench, stream)
             drawn = account.draw_up(stream, bench.gateway)
         for name in bench.members:
             bench.collect_set_aside(name)
@@ -153,29 +153,32 @@ class Torture:
                 "acknowledged": drawn.acknowledged, "stored": drawn.stored, "studies": drawn.studies,
                 "flagged": drawn.flagged, "twice": drawn.twice, "lost": drawn.lost, "wrong": drawn.wrong,
                 "set_aside": {name: len(files) for name, files in bench.set_aside.items()}, "problems": problems,
+                "bad": {entry.study.uid: [len(entry.study.acknowledged), entry.lost, entry.twice] for entry in drawn.bad},
                 "seconds": time.monotonic() - STARTED, "ok": ok}, indent=2))
         return ok
 
 
-def tamper(what, bench, stream):
+def tamper(ways, bench, stream):
     """Takes something away, or adds something, behind Gantry's back: the account must see it."""
-    study = next(study for study in stream.studies if study.acknowledged)
+    studies = [study for study in stream.studies if study.acknowledged]
     database = sqlite3.connect(bench.members["gateway"].database, timeout=20)
     with database:
-        flags = "flag WHERE study = (SELECT id FROM study WHERE study_instance_uid = ?)"
-        if what == "flag":
-            database.execute(f"DELETE FROM {flags}", (study.uid,))
-        elif what == "count":
-            database.execute(
-                "UPDATE flag SET json = json_set(json, '$.instances.scored', json_extract(json, '$.instances.scored') - 1) "
-                "WHERE study = (SELECT id FROM study WHERE study_instance_uid = ?)", (study.uid,))
-        else:
-            columns = [row[1] for row in database.execute("PRAGMA table_info(flag)")]
-            others = ", ".join(column for column in columns if column != "flag")
-            database.execute(
-                f"INSERT INTO flag (flag, {others}) SELECT flag || '-again', {others} FROM {flags}", (study.uid,))
+        for way, study in zip(ways, studies):
+            of_study = "study = (SELECT id FROM study WHERE study_instance_uid = ?)"
+            if way == "flag":
+                database.execute(f"DELETE FROM flag WHERE {of_study}", (study.uid,))
+            elif way == "count":
+                fewer = "json_extract(json, '$.instances.scored') - 1"
+                database.execute(
+                    f"UPDATE flag SET json = json_set(json, '$.instances.scored', {fewer}) WHERE {of_study}", (study.uid,))
+            else:
+                columns = [row[1] for row in database.execute("PRAGMA table_info(flag)")]
+                others = ", ".join(column for column in columns if column != "flag")
+                database.execute(
+                    f"INSERT INTO flag (flag, {others}) SELECT flag || '-again', {others} FROM flag WHERE {of_study}",
+                    (study.uid,))
+            say(f"tampered with a study of {len(study.acknowledged)} instances: {way}")
     database.close()
-    say(f"tampered with: {what}")
 
 
 def main():
@@ -189,13 +192,15 @@ def main():
     parser.add_argument("--kinds", help="only these kinds of faults, separated by commas")
     parser.add_argument("--folder", help="where to keep everything (default: a new one under the temporary directory)")
     parser.add_argument("--result", help="also write the account to this JSON file")
-    parser.add_argument("--tamper", choices=("flag", "count", "twice"),
-                        help="at the end remove a flag, one instance of a flag, or add a second flag: the run must fail")
+    parser.add_argument("--tamper", help="at the end do this to one study each, so that the run must fail: flag (remove "
+                        "its flag), count (take one instance from it), twice (add a second flag)")
     options = parser.parse_args()
     kinds = options.kinds.split(",") if options.kinds else list(KINDS)
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         parser.error(f"unknown kind {unknown[0]!r}; the kinds are {', '.join(KINDS)}")
+    if options.tamper and set(options.tamper.split(",")) - {"flag", "count", "twice"}:
+        parser.error("--tamper takes flag, count and twice, separated by commas")
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1_000_000)
         sys.argv += ["--seed", str(options.seed)]
