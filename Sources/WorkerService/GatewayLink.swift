@@ -38,6 +38,7 @@ final class GatewayLink: Sendable {
     private let deliveries: Conveyor<Delivery>
     private let events: Conveyor<DeskEvent>
     private let log: Logger
+    private let door: GatewayDoor
     private let session = UUID().uuidString.lowercased()
     private let mailbox = Mutex(Mailbox())
     private let isScoring = Atomic<Bool>(false)
@@ -50,7 +51,8 @@ final class GatewayLink: Sendable {
 
     /// Binds and starts the thread.
     ///
-    /// - Throws: `ZeroMQError` when the endpoint cannot be bound, `GatewayLinkError` when its folder cannot be made.
+    /// - Throws: `ZeroMQError` when the endpoint cannot be bound, `GatewayLinkError` when its place cannot be used,
+    ///   `CurveKeyFileError` and `SettingsError` for keys.
     init(
         settings: WorkerSettings, context: Context, ledger: ArrivalLedger, deliveries: Conveyor<Delivery>,
         events: Conveyor<DeskEvent>, log: Logger
@@ -61,21 +63,37 @@ final class GatewayLink: Sendable {
         self.events = events
         self.log = log
         wakeup = try Wakeup()
+        door = try GatewayDoor(settings: settings, log: log)
         // The socket may move to the thread before anything is done with it (zmq_socket(3): with a full fence).
-        let socket = SocketBox(try Socket(.router, in: context))
-        try Self.bind(socket.socket, to: settings.endpoint)
-        endpoint = socket.socket.lastEndpoint
-        let thread = ZeroMQ.Thread { [self] in self.run(socket.socket) }
+        let socket = try Socket(.router, in: context)
+        let monitor = try ConnectionMonitor(of: socket, named: "gateways-\(session)", in: context)
+        do {
+            try door.guardSocket(socket, in: context)
+            try Self.bind(socket, to: settings.endpoint)
+        } catch {
+            door.stop()
+            throw error
+        }
+        endpoint = socket.lastEndpoint
+        let sockets = Sockets(socket, monitor)
+        let thread = ZeroMQ.Thread { [self] in self.run(sockets.gateways, sockets.monitor) }
         try thread.start()
         self.thread.withLock { $0 = thread }
     }
 
-    private struct SocketBox: @unchecked Sendable {
-        // Used by the thread that made it until the new thread starts, then by that one alone.
-        let socket: Socket
+    private struct Sockets: @unchecked Sendable {
+        // Used by the thread that made them until the new thread starts, then by that one alone.
+        let gateways: Socket
+        let monitor: ConnectionMonitor
 
-        init(_ socket: sending Socket) { self.socket = socket }
+        init(_ gateways: Socket, _ monitor: ConnectionMonitor) {
+            self.gateways = gateways
+            self.monitor = monitor
+        }
     }
+
+    /// Connections and messages that were turned away since start.
+    var refusedCount: Int { door.refusedCount }
 
     /// The names of the gateways that have spoken in this process's life and not said bye.
     var gateways: Set<String> { connected.withLock { $0 } }
@@ -108,16 +126,21 @@ final class GatewayLink: Sendable {
             defer { thread = nil }
             return thread
         }?.join()
+        door.stop()
     }
 
     // MARK: The socket's thread
 
-    private func run(_ socket: Socket) {
+    private func run(_ socket: Socket, _ monitor: ConnectionMonitor) {
         var peers = Peers()
         while !isStopping.load(ordering: .relaxed) {
             do {
                 let isFull = deliveries.bytes > 2 * settings.memoryMegabytes << 20
-                try waitForInput(on: isFull ? [] : [socket], or: wakeup, timeoutMilliseconds: isFull ? 20 : 200)
+                try waitForInput(
+                    on: isFull ? [] : [socket, monitor.socket], or: wakeup, timeoutMilliseconds: isFull ? 20 : 200)
+                while let event = try monitor.next() {
+                    if event == .refused { door.countRefusal("a connection without a known key") }
+                }
                 // A bounded number, so that acknowledgements go out while a burst comes in.
                 for _ in 0..<64 where !isFull {
                     guard let frames = try socket.receive() else { break }
@@ -147,7 +170,12 @@ final class GatewayLink: Sendable {
             return
         }
         if case .hello(let gateway, let session, let version) = message {
-            try greet(gateway, session, version, identity, &peers, socket)
+            try greet(gateway, session, version, identity, payload, &peers, socket)
+            return
+        }
+        // The name goes with the key for each message: identities are the peer's own choice.
+        if let gateway = peers.names[identity], !door.admits(payload, as: gateway) {
+            door.countRefusal("a message under another gateway's identity")
             return
         }
         guard let gateway = peers.names[identity] else {
@@ -182,11 +210,17 @@ final class GatewayLink: Sendable {
     }
 
     private func greet(
-        _ gateway: String, _ session: String, _ version: String, _ identity: [UInt8], _ peers: inout Peers,
-        _ socket: Socket
+        _ gateway: String, _ session: String, _ version: String, _ identity: [UInt8], _ payload: Frame,
+        _ peers: inout Peers, _ socket: Socket
     ) throws(ZeroMQError) {
         guard !gateway.isEmpty else {
             _ = try socket.send(Self.frames(identity, .error(name: "bad-value", text: "hello without a gateway name")))
+            return
+        }
+        guard door.admits(payload, as: gateway) else {
+            door.countRefusal("the key of gateway \(payload.userID ?? "") spoke as another gateway")
+            let text = "this key belongs to gateway \(payload.userID ?? ""); set the gateway's Name to that"
+            _ = try socket.send(Self.frames(identity, .error(name: "not-your-name", text: text)))
             return
         }
         let isNew = peers.sessions[gateway] != session || peers.identities[gateway] != identity
@@ -248,14 +282,8 @@ final class GatewayLink: Sendable {
             try socket.bind(endpoint)
             return
         }
-        let file = URL(filePath: String(endpoint.dropFirst("ipc://".count)))
-        let folder = file.deletingLastPathComponent()
-        do {
-            try FileManager.default.createDirectory(
-                at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        } catch {
-            throw GatewayLinkError.noFolder(folder.path, error.localizedDescription)
-        }
+        let file = EndpointFile(path: String(endpoint.dropFirst("ipc://".count)))
+        try file.prepare()
         // Between bind and chmod nobody else may connect either.
         let mask = umask(0o177)
         defer { umask(mask) }

@@ -37,6 +37,7 @@ final class StatusBoard: Sendable {
     }
 
     private let state: Mutex<State>
+    private let refusals = Mutex<@Sendable () -> Int>({ 0 })
     private let onLabels = Mutex<@Sendable () -> Void>({})
 
     init(isFederated: Bool) {
@@ -77,6 +78,11 @@ final class StatusBoard: Sendable {
         onLabels.withLock { $0 = body }
     }
 
+    /// - Parameter body: gives the number of connections that were turned away.
+    func countRefusals(with body: @escaping @Sendable () -> Int) {
+        refusals.withLock { $0 = body }
+    }
+
     func refreshSetAside(_ store: WorkerStore) {
         guard let counts = try? store.read({ try $0.setAsideCounts() }) else { return }
         state.withLock { $0.setAside = counts }
@@ -93,9 +99,11 @@ final class StatusBoard: Sendable {
     /// The payload of `model-status`.
     func document(store: WorkerStore, models: [LiveModel], queued: Int) -> Data {
         let live = models.map { StatusDocument.Live($0, store: store) }
+        let refused = refusals.withLock { $0 }()
         let document = state.withLock { state in
             StatusDocument(
-                live: live, training: state.training, federation: state.federation, setAside: state.setAside,
+                live: live, training: state.training, federation: state.federation,
+                connections: StatusDocument.Connections(refused: refused), setAside: state.setAside,
                 queue: StatusDocument.Queue(instances: queued))
         }
         return document.encoded()

@@ -40,9 +40,13 @@ struct StatusDocument: Encodable {
 
     struct Queue: Encodable { var instances: Int }
 
+    /// At the endpoint for gateways.
+    struct Connections: Encodable { var refused: Int }
+
     var live: [Live]
     var training: StatusBoard.Training
     var federation: StatusBoard.Federation
+    var connections: Connections
     /// Instances by the name of the reason.
     var setAside: [String: Int]
     var queue: Queue

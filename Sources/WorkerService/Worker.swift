@@ -36,7 +36,7 @@ public final class Worker: Service {
     init(settings: WorkerSettings, log: Logger, context: Context, timepiece: Timepiece) throws {
         try settings.check()
         self.log = log
-        let keys = try settings.siteKey.map { try CurveKeyFile.readSecret($0) }
+        let keys = try settings.siteKey.map { try CurveKeyFile.readSecret(path: $0.path) }
         let hubKey = try settings.hubKey.map { try CurveKeyFile.publicKey($0) }
         lock = try StateLock(settings.state)
         let store = try WorkerStore(directory: settings.state)
@@ -54,6 +54,7 @@ public final class Worker: Service {
         let link = try GatewayLink(
             settings: settings, context: context, ledger: ledger, deliveries: deliveries, events: events, log: log)
         self.link = link
+        board.countRefusals { link.refusedCount }
         shelf.whenLiveChanges { link.setScoring(!$0.isEmpty) }
         desk = try StudyDesk(
             settings: settings, store: store, shelf: shelf, models: models, ledger: ledger, events: events,

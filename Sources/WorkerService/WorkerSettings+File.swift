@@ -3,7 +3,7 @@ import Foundation
 
 extension WorkerSettings {
     private enum Key: String, CodingKey, CaseIterable {
-        case name, endpoint, state, packages, threads, hub, transcript
+        case name, endpoint, key, gateways, state, packages, threads, hub, transcript
         case decodeThreads = "decode_threads"
         case batchSlices = "batch_slices"
         case quietSeconds = "quiet_seconds"
@@ -55,6 +55,8 @@ extension WorkerSettings {
         self.init(state: state)
         self.name = try values.text(Key.name.rawValue) ?? self.name
         endpoint = try values.text(Key.endpoint.rawValue) ?? endpoint
+        key = try path(.key)
+        gateways = try values.named(Key.gateways.rawValue)
         packages = try values.texts(Key.packages.rawValue).map { URL(filePath: $0, relativeTo: folder).absoluteURL }
         threads = try values.integer(Key.threads.rawValue) ?? threads
         decodeThreads = try values.integer(Key.decodeThreads.rawValue) ?? decodeThreads
@@ -78,6 +80,7 @@ extension WorkerSettings {
         case number(Double)
         case texts([String])
         case numbers([String: Double])
+        case named([String: String])
         case other
 
         init(from decoder: any Decoder) throws {
@@ -90,6 +93,8 @@ extension WorkerSettings {
                 self = .texts(texts)
             } else if let numbers = try? container.decode([String: Double].self) {
                 self = .numbers(numbers)
+            } else if let named = try? container.decode([String: String].self) {
+                self = .named(named)
             } else {
                 self = .other
             }
@@ -109,6 +114,14 @@ extension WorkerSettings {
         func texts(_ key: String) throws(SettingsError) -> [String] {
             guard let value = object[key] else { return [] }
             guard case .texts(let texts) = value else { throw .badValue(key: key, expected: "a list of texts") }
+            return texts
+        }
+
+        func named(_ key: String) throws(SettingsError) -> [String: String] {
+            guard let value = object[key] else { return [:] }
+            // An empty object has no type.
+            if case .numbers(let numbers) = value, numbers.isEmpty { return [:] }
+            guard case .named(let texts) = value else { throw .badValue(key: key, expected: "an object of texts") }
             return texts
         }
 

@@ -5,8 +5,12 @@ import Foundation
 public struct WorkerSettings: Sendable, Equatable {
     /// Shown in the gateway's status.
     public var name = "worker"
-    /// Where gateways connect: `ipc://` (the socket is 0600) or `tcp://`.
+    /// Where gateways connect: `ipc://` (the socket is 0600) or `tcp://` (with keys only).
     public var endpoint = "ipc:///run/gantry/worker.ipc"
+    /// This worker's `.key` file, for tcp.
+    public var key: URL?
+    /// For tcp: each gateway's name and its public key (Z85, or a `.pub` file).
+    public var gateways: [String: String] = [:]
     public var state: URL
     /// Model packages (directories or zip files) to install at start.
     public var packages: [URL] = []
@@ -56,6 +60,14 @@ public struct WorkerSettings: Sendable, Equatable {
             if !isGood { throw .badValue(key: key, expected: expected) }
         }
         try require(endpoint.hasPrefix("ipc://") || endpoint.hasPrefix("tcp://"), "endpoint", "ipc://… or tcp://…")
+        if endpoint.hasPrefix("tcp://") {
+            try require(
+                key != nil, "key", "this worker's .key file (gantry site keygen), since tcp is used with keys only")
+            try require(!gateways.isEmpty, "gateways", "the name and public key of each gateway that may connect")
+        } else {
+            try require(key == nil, "key", "left out with an ipc:// endpoint, where the socket's owner is what counts")
+            try require(gateways.isEmpty, "gateways", "left out with an ipc:// endpoint")
+        }
         try require((1...256).contains(threads), "threads", "1 to 256")
         try require((1...64).contains(decodeThreads), "decode_threads", "1 to 64")
         try require((1...1024).contains(batchSlices), "batch_slices", "1 to 1024")

@@ -96,11 +96,11 @@ import Testing
         #expect(lines.count { $0.contains("KeepDays") && $0.contains("“0”") && $0.contains("60") } == 1)
     }
 
-    @Test(arguments: ["[]", "{", "7", "{\"Workers\": \"ipc:///x\"}", "{\"Workers\": [\"tcp://1.2.3.4:5\"]}"])
+    @Test(arguments: ["[]", "{", "7", "{\"Workers\": \"ipc:///x\"}", "{\"Workers\": [\"http://1.2.3.4:5\"]}"])
     func `settings that cannot be read leave every default`(_ text: String) throws {
         var reader = SettingsReader(text, knownNames: GatewaySettings.names, json: try JSON())
         let settings = GatewaySettings(&reader, defaultName: "n", defaultStateDirectory: "/d")
-        #expect(settings.workers == ["ipc:///run/gantry/worker.ipc"])
+        #expect(settings.workers.map(\.endpoint) == ["ipc:///run/gantry/worker.ipc"])
         #expect(settings.windowBytes == 64 * 1_048_576)
         #expect(reader.complaints.count == 1)
     }

@@ -12,11 +12,23 @@ final class ScriptedWorker {
     private var waiting: [(message: ToWorker, payload: [UInt8])] = []
     var credit: Int64
 
-    init(_ endpoint: String, credit: Int64 = 1 << 30) throws {
-        socket = try Socket(.router, in: try Context())
+    private let doorkeeper: Doorkeeper?
+    /// With the port that was chosen for `*`.
+    var endpoint: String { socket.lastEndpoint }
+
+    /// - Parameters:
+    ///   - keys: with which CURVE is spoken; nil for none.
+    ///   - gateway: the public key of the gateway that may connect.
+    init(_ endpoint: String, credit: Int64 = 1 << 30, keys: CurveKeyPair? = nil, gateway: String = "") throws {
+        let context = try Context()
+        socket = try Socket(.router, in: context)
+        doorkeeper = try keys.map { _ in try Doorkeeper(in: context) { $0 == gateway ? "gateway" : nil } }
+        if let keys { try socket.serveCurve(keys) }
         try socket.bind(endpoint)
         self.credit = credit
     }
+
+    deinit { doorkeeper?.stop() }
 
     func say(_ message: ToGateway, payload: String = "") throws {
         _ = try socket.send([Frame(peer)] + message.envelope.frames.map { Frame($0) } + [Frame(payload)])

@@ -83,6 +83,9 @@ import Testing
         do {
             let router = try Socket(.router, in: context)
             try router.bind(endpoint)
+            var first = try event(monitor)
+            while first == .failed { first = try event(monitor) }
+            #expect(first == .opened(peerUser: geteuid()))
             #expect(try event(monitor) == .connected)
             #expect(try monitor.next() == nil)
         }

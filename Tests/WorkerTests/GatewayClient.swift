@@ -17,9 +17,13 @@ final class GatewayClient {
     private(set) var flags: [Flag] = []
     private(set) var status: [String: Any] = [:]
 
-    init(_ endpoint: String, name: String = "gateway") throws {
+    /// - Parameters:
+    ///   - keys: with which CURVE is spoken; nil for none.
+    ///   - worker: the worker's public key.
+    init(_ endpoint: String, name: String = "gateway", keys: CurveKeyPair? = nil, worker: String = "") throws {
         self.name = name
         socket = try Socket(.dealer, in: Context())
+        if let keys { try socket.useCurve(serverKey: worker, keys: keys) }
         try socket.connect(endpoint)
     }
 

@@ -11,18 +11,11 @@ extension Courier {
 
     func listen(to index: Int) throws(ZeroMQError) {
         let link = links[index]
-        while let event = try link.monitor.next() {
-            switch event {
-            case .connected:
-                link.isConnected = true
-                link.helloAtSteadyMilliseconds = 0
-            case .disconnected:
-                link.isConnected = false
-                lose(index, because: "the connection was closed")
-            }
+        while let change = try link.nextChange() {
+            if case .disconnected = change { lose(index, because: "the connection was closed") }
         }
         for _ in 0..<Courier.messagesPerTurn {
-            guard let frames = try link.socket.receive() else { break }
+            guard let frames = try link.receive() else { break }
             try read(frames, from: index)
         }
         let silence = Clock.steadyMilliseconds() &- link.heardAtSteadyMilliseconds
@@ -91,12 +84,11 @@ extension Courier {
         guard link.session != session else { return }
         if link.session != nil { lose(index, because: "it was restarted") }
         link.session = session
-        link.isConnected = true
         link.name = worker
         link.version = version
         link.creditBytes = 0
         reviewsAtSteadyMilliseconds = 0
-        let line = "Worker \(worker) (\(version)) is there at \(link.endpoint)."
+        let line = "Worker \(worker) (\(version)) is there at \(link.address.endpoint)."
         // Who read that it was lost also reads that it is back.
         if link.wasLost { shared.host.warning(line) } else { shared.host.info(line) }
         link.wasLost = false
@@ -110,7 +102,7 @@ extension Courier {
         link.creditBytes = 0
         link.wasLost = true
         shared.host.warning(
-            "Worker \(link.name) at \(link.endpoint) is lost: \(reason). Instances wait until it is back.")
+            "Worker \(link.name) at \(link.address.endpoint) is lost: \(reason). Instances wait until it is back.")
         guard index == active else { return }
         active = nil
         takeBackEverything()
@@ -125,7 +117,7 @@ extension Courier {
 
     func sendHellos() throws(ZeroMQError) {
         let now = Clock.steadyMilliseconds()
-        for link in links where now >= link.helloAtSteadyMilliseconds {
+        for link in links where link.isConnected && now >= link.helloAtSteadyMilliseconds {
             link.helloAtSteadyMilliseconds = now &+ WorkerLink.helloMilliseconds
             let settings = shared.settings
             _ = try link.send(.hello(gateway: settings.name, session: shared.session, version: Release.version))

@@ -42,16 +42,17 @@ final class Courier {
     private var countAtSteadyMilliseconds: Int64 = 0
     var complaints = 0
 
-    /// - Throws: `ZeroMQError` when the process has no room for the sockets.
-    init(_ shared: Shared, context: Context) throws(ZeroMQError) {
+    init(_ shared: Shared, context: Context) {
         self.shared = shared
-        var links: [WorkerLink] = []
-        for (number, endpoint) in shared.settings.workers.enumerated() {
-            links.append(try WorkerLink(endpoint: endpoint, number: number, in: context))
+        let settings = shared.settings
+        let owners = SocketOwners(extra: settings.workerUser)
+        if let complaint = owners.complaint { shared.host.warning(complaint) }
+        links = settings.workers.enumerated().map { number, address in
+            WorkerLink(
+                address, number: number, keyFile: settings.keyFile, owners: owners, host: shared.host, in: context)
         }
-        self.links = links
         generation = shared.store.generation
-        shared.live.update { live in live.workers = shared.settings.workers.map { LiveState.Worker(endpoint: $0) } }
+        shared.live.update { live in live.workers = settings.workers.map { LiveState.Worker(endpoint: $0.endpoint) } }
     }
 
     func run() {
@@ -76,7 +77,10 @@ final class Courier {
 
     private func turn() throws(ZeroMQError) {
         var watched: [Socket] = []
-        for link in links { watched += [link.socket, link.monitor.socket] }
+        for link in links {
+            try link.connectWhenDue()
+            if let connection = link.connection { watched += [connection.socket, connection.monitor.socket] }
+        }
         try waitForInput(on: watched, or: shared.courierWakeup, timeoutMilliseconds: waitMilliseconds)
         if shared.isStopping { return }
         takeArrivals()
@@ -231,9 +235,10 @@ final class Courier {
     private func publish() {
         let workers = links.enumerated().map { index, link in
             LiveState.Worker(
-                endpoint: link.endpoint, name: link.name, version: link.version,
+                endpoint: link.address.endpoint, name: link.name, version: link.version,
                 isConnected: link.isConnected && link.session != nil, isActive: index == active,
-                creditBytes: link.creditBytes, heardAtMilliseconds: link.heardAtMilliseconds)
+                creditBytes: link.creditBytes, heardAtMilliseconds: link.heardAtMilliseconds, refusal: link.refusal,
+                refusals: link.refusals)
         }
         let flying = inFlight.count
         let bytes = inFlightBytes

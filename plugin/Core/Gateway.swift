@@ -18,14 +18,15 @@ final class Gateway: Sendable {
         shared = try Shared(settings: settings, host: host)
         host.info(
             "Gantry \(Release.version) as \(settings.name); database in \(settings.stateDirectory); workers at "
-                + "\(settings.workers.joined(separator: ", ")).")
+                + "\(settings.workers.map(\.endpoint).joined(separator: ", ")).")
         // The database is tried at once, so that the log says at start what is wrong with it.
         _ = try? shared.store.write { _ in }
         let shared = self.shared
         let courier = StoppableThread(name: "gantry-courier") {
             // libzmq's sockets belong to the thread that made them, and close before it ends.
             do throws(ZeroMQError) {
-                try Courier(shared, context: try Context()).run()
+                let context = try Context()
+                Courier(shared, context: context).run()
             } catch {
                 shared.host.error("Gantry cannot reach its workers: \(error). Check the setting Workers, then restart.")
                 Gateway.commitWithoutWorkers(shared)

@@ -71,12 +71,18 @@ struct Metrics {
     }
 
     private mutating func addWorkers(_ workers: [LiveState.Worker]) {
-        for (index, worker) in workers.enumerated() {
-            let labels =
-                Metric.label("worker", "\(index &+ 1)") + "," + Metric.label("endpoint", worker.endpoint)
+        let labels = workers.enumerated().map { index, worker in
+            Metric.label("worker", "\(index &+ 1)") + "," + Metric.label("endpoint", worker.endpoint)
+        }
+        for (worker, labels) in zip(workers, labels) {
             add(
                 "gantry_worker_up", "Whether the worker answers, by its place in the setting Workers", labels: labels,
                 value: worker.isConnected ? 1 : 0)
+        }
+        for (worker, labels) in zip(workers, labels) {
+            add(
+                "gantry_worker_refusals_total", "Connections that were refused because the peer may not be the worker",
+                GANTRY_METRIC_COUNTER, labels: labels, value: Double(worker.refusals))
         }
     }
 

@@ -41,10 +41,11 @@ struct Status {
                 try object(
                     """
                     SELECT json_object('endpoint', ?, 'name', ?, 'version', ?, 'connected', json(?), 'active', json(?),
-                        'credit_bytes', ?, 'heard_at_ms', ?)
+                        'credit_bytes', ?, 'heard_at_ms', ?, 'refused', nullif(?, ''), 'refusals', ?)
                     """, composer, .text(worker.endpoint), .text(worker.name), .text(worker.version),
                     .text(worker.isConnected ? "true" : "false"), .text(worker.isActive ? "true" : "false"),
-                    .integer(worker.creditBytes), .integer(worker.heardAtMilliseconds)))
+                    .integer(worker.creditBytes), .integer(worker.heardAtMilliseconds), .text(worker.refusal),
+                    Value(worker.refusals)))
         }
         return "[\(texts.joined(separator: ","))]"
     }

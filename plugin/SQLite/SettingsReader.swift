@@ -75,11 +75,38 @@ public struct SettingsReader {
     /// Adds a caller's own complaint.
     public mutating func reject(_ sentence: String) { complaints.append(sentence) }
 
+    /// Texts by name, each of which `accepts`: an object, or one text alone under the empty name. Empty when there is
+    /// none; one bad text spoils all.
+    public mutating func texts(
+        _ name: String, expected: String, accepts: (String) -> Bool
+    ) -> [String: String] {
+        guard let setting = found[name] else { return [:] }
+        var texts: [String: String] = [:]
+        var isGood = setting.type == "text" || setting.type == "object"
+        if setting.type == "text" { texts[""] = setting.value }
+        if setting.type == "object" {
+            for member in json.members(of: setting.value) {
+                texts[member.name] = member.value
+                if member.type != "text" { isGood = false }
+            }
+        }
+        guard isGood, texts.values.allSatisfy(accepts) else {
+            return complain(name, expected: expected, use: [:], standard: "none")
+        }
+        return texts
+    }
+
     private mutating func complain<Setting>(_ name: String, expected: String, use standard: Setting) -> Setting {
+        complain(name, expected: expected, use: standard, standard: "\(standard)")
+    }
+
+    private mutating func complain<Setting>(
+        _ name: String, expected: String, use setting: Setting, standard: String
+    ) -> Setting {
         let value = found[name]?.value ?? ""
         complaints.append(
             "Setting \(name) = \(quoted(value)) is not allowed: expected \(expected). Using the default, \(standard).")
-        return standard
+        return setting
     }
 
     private func quoted(_ text: String) -> String {
