@@ -69,6 +69,13 @@ import Wire
         again.close()
     }
 
+    @Test func `a flag that the host refuses for ever does not hold up the others`() throws {
+        host.state.withLock { $0.refusedStudies = ["1.2.1"] }
+        try flag("1.2.1", 1, urgency: "critical", probability: 0.93)
+        try flag("1.2.2", 1, urgency: "routine", probability: 0.6)
+        #expect(eventually { host.state.withLock { $0.flags } == ["1.2.2 study-of-i1 routine"] })
+    }
+
     @Test func `a review says what the flag said and is sent until it is acknowledged`() throws {
         try flag("1.2.3", 1, urgency: "critical", probability: 0.93)
         let answer = gateway.review("1.2.3", #"{"finding":"haemorrhage","verdict":"disagree","reviewer":"Dr A"}"#)

@@ -12,6 +12,8 @@ import ZeroMQ
 final class Gateway: Sendable {
     private let shared: Shared
     private let threads = Mutex<[StoppableThread]>([])
+    /// Calls of the host that are under way.
+    private let calls = Atomic<Int>(0)
 
     /// - Throws: `ZeroMQError` when threads or file descriptors are exhausted.
     init(settings: GatewaySettings, host: Host) throws(ZeroMQError) {
@@ -60,20 +62,34 @@ final class Gateway: Sendable {
         }
     }
 
-    /// - Returns: false when a thread had to be left behind.
+    // MARK: Calls and their end
+
+    func enter() { calls.wrappingAdd(1, ordering: .acquiringAndReleasing) }
+
+    func leave() { calls.wrappingSubtract(1, ordering: .acquiringAndReleasing) }
+
+    /// Whether the caller runs on a thread that `close` waits for.
+    var isOnOwnThread: Bool { shared.host.isOnLogThread || threads.withLock { $0.contains(where: \.isCurrent) } }
+
+    /// Nobody enters any more. Ends the threads, waits for the calls under way, and lets go of the host.
+    ///
+    /// - Parameter timeoutMilliseconds: for all of it.
+    /// - Returns: false when a thread or a call had to be left behind; the host is not let go of then.
     func close(timeoutMilliseconds: Int64) -> Bool {
+        let deadline = Clock.steadyMilliseconds() &+ timeoutMilliseconds
+        func left() -> Int64 { max(deadline &- Clock.steadyMilliseconds(), 0) }
         shared.stop()
-        let threads = self.threads.withLock { threads in
-            defer { threads = [] }
-            return threads
-        }
         var ended = true
-        for thread in threads where !thread.join(timeoutMilliseconds: timeoutMilliseconds) { ended = false }
-        guard ended else {
-            shared.host.warning("A thread of Gantry did not end in \(timeoutMilliseconds) ms and was left behind.")
+        for thread in threads.withLock({ $0 }) where !thread.join(timeoutMilliseconds: left()) { ended = false }
+        while calls.load(ordering: .acquiring) > 0, left() > 0 { usleep(500) }
+        if !ended || calls.load(ordering: .acquiring) > 0 {
+            shared.host.warning(
+                "A thread or a call of Gantry did not end in \(timeoutMilliseconds) ms and was left behind.")
+            _ = shared.host.stopLog(timeoutMilliseconds: left())
             return false
         }
         shared.store.close()
+        guard shared.host.stopLog(timeoutMilliseconds: left()) else { return false }
         shared.host.destroy()
         return true
     }

@@ -71,20 +71,23 @@ extension Store {
         return true
     }
 
-    /// A flag that the host was not told about, whose study in the host is known.
-    func flagToShow() throws(SQLiteError) -> StoredFlag? {
+    /// The first flag that the host was not told about, whose study in the host is known.
+    ///
+    /// - Parameter refused: the host refused the flags up to this one; empty: none.
+    func flagToShow(after refused: String) throws(SQLiteError) -> StoredFlag? {
         try write { database throws(SQLiteError) in
             try database.first(
                 """
-                SELECT f.flag, f.revision, s.study_instance_uid, f.instance, s.gateway_study, f.urgency, f.json
+                SELECT f.flag, f.revision, s.study_instance_uid, f.instance, s.gateway_study, f.urgency, f.json, f.state
                 FROM flag f JOIN study s ON s.id = f.study
-                WHERE f.shown_revision < f.revision AND s.gateway_study IS NOT NULL LIMIT 1
-                """
+                WHERE f.shown_revision < f.revision AND s.gateway_study IS NOT NULL AND f.flag > ?
+                ORDER BY f.flag LIMIT 1
+                """, .text(refused)
             ) { row in
                 StoredFlag(
                     flag: row.text(0) ?? "", revision: row.integer(1), study: row.text(2) ?? "",
                     instance: row.text(3) ?? "", gatewayStudy: row.text(4) ?? "", urgency: row.text(5) ?? "none",
-                    json: row.text(6) ?? "{}")
+                    json: row.text(6) ?? "{}", state: row.text(7) ?? "")
             }
         }
     }
@@ -96,11 +99,16 @@ extension Store {
         }
     }
 
-    /// Studies whose id in the host is not known yet, with one of their instances.
-    func studiesToResolve(limit: Int) throws(SQLiteError) -> [(id: Int64, instance: String)] {
+    /// Studies whose id in the host is not known yet, newest first, with one of their instances.
+    ///
+    /// - Parameter id: of the last study that the host refused; nil: of none.
+    func studiesToResolve(
+        before id: Int64?, limit: Int
+    ) throws(SQLiteError) -> [(id: Int64, instance: String)] {
         try write { database throws(SQLiteError) in
             try database.rows(
-                "SELECT id, instance FROM study WHERE gateway_study IS NULL ORDER BY id DESC LIMIT ?", [Value(limit)]
+                "SELECT id, instance FROM study WHERE gateway_study IS NULL AND id < ? ORDER BY id DESC LIMIT ?",
+                [.integer(id ?? .max), Value(limit)]
             ) { (id: $0.integer(0), instance: $0.text(1) ?? "") }
         }
     }

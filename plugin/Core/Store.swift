@@ -16,6 +16,8 @@ final class Store: Sendable {
     // Unchecked: reached through the lock `writer` alone, which is held for as long as the connection is used.
     private struct Writer: @unchecked Sendable {
         var connection: Connection?
+        /// Held from the first opening to `close`, also while a damaged database is set aside.
+        var lock: DirectoryLock?
         var failure: String?
         var retryAtMilliseconds: Int64 = 0
     }
@@ -106,7 +108,10 @@ final class Store: Sendable {
 
     func close() {
         reader.withLock { $0.connection = nil }
-        writer.withLock { $0.connection = nil }
+        writer.withLock { writer in
+            writer.connection = nil
+            writer.lock = nil
+        }
     }
 
     // MARK: Opening
@@ -117,6 +122,8 @@ final class Store: Sendable {
             throw SQLiteError(code: 14, text: failure)
         }
         do throws(SQLiteError) {
+            makeDirectory()
+            if writer.lock == nil { writer.lock = try DirectoryLock(directory: directory) }
             let connection = try openFile()
             writer.connection = connection
             return connection
@@ -127,7 +134,6 @@ final class Store: Sendable {
     }
 
     private func openFile() throws(SQLiteError) -> Connection {
-        makeDirectory()
         let connection = try Connection(path: path)
         // The file names patients' studies.
         unsafe chmod(path, 0o600)

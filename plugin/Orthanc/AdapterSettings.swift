@@ -37,7 +37,9 @@ struct AdapterSettings: Sendable {
 
         let storage = json.value(configuration, at: "$.StorageDirectory") ?? "OrthancStorage"
         stateDirectory = AdapterSettings.absolute(storage, beside: orthanc.configurationPath) + "/gantry"
-        name = "\(json.value(configuration, at: "$.Name") ?? "Orthanc")@\(AdapterSettings.hostName)"
+        // Orthanc's name has no limit, gantry.h's has; what is cut off is the host's.
+        let full = "\(json.value(configuration, at: "$.Name") ?? "Orthanc")@\(AdapterSettings.hostName)"
+        name = String(decoding: full.utf8.prefix(120), as: UTF8.self)
     }
 
     private static func ownNames(in section: String, json: JSON) -> String {

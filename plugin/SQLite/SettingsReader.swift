@@ -2,6 +2,9 @@
 
 /// Reads settings from a JSON object. Whatever is wrong becomes one sentence in `complaints`, and the default is used.
 public struct SettingsReader {
+    /// Unknown settings that get a sentence each.
+    private static let mostUnknown = 20
+
     private var found: [String: (type: String, value: String)] = [:]
     private let json: JSON
     /// One sentence for each setting that is unknown or bad: name, value, what was expected, what is used instead.
@@ -17,14 +20,21 @@ public struct SettingsReader {
             complaints.append("The settings are not a JSON object; every default is used.")
             return
         }
+        var unknown = 0
         for member in json.members(of: text) {
             if names.contains(member.name) {
                 found[member.name] = (member.type, member.value)
-            } else {
+                continue
+            }
+            unknown &+= 1
+            if unknown <= SettingsReader.mostUnknown {
                 complaints.append(
                     "Unknown setting \(quoted(member.name)) = \(quoted(member.value)) is ignored. "
                         + "Settings are: \(names.sorted().joined(separator: ", ")).")
             }
+        }
+        if unknown > SettingsReader.mostUnknown {
+            complaints.append("\(unknown &- SettingsReader.mostUnknown) more unknown settings are ignored.")
         }
     }
 
