@@ -80,17 +80,26 @@ static gantry_gateway *open_plain(const char *name) {
     return gateway;
 }
 
+static void count_metric(void *sink, const gantry_metric *metric) {
+    CHECK(metric->struct_size >= sizeof *metric && metric->family[0] != 0 && metric->labels != NULL);
+    ++*(int *)sink;
+}
+
 /* Every function that takes a handle; `expected` < 0: any code. */
 static void call_everything(gantry_gateway *gateway, int32_t expected) {
     const gantry_instance instance = {sizeof instance, "an-instance", "SCANNER", "DICM", 4};
     const char review[] = "{\"finding\": \"x\", \"verdict\": \"agree\", \"reviewer\": \"r\"}";
+    int metrics = 0;
     const int32_t codes[] = {
         gantry_host_ready(gateway),
         gantry_instance_stored(gateway, &instance),
         gantry_study_complete(gateway, "1.2.3"),
         gantry_reconcile(gateway),
+        gantry_accepts(gateway),
+        gantry_metrics(gateway, &metrics, count_metric),
     };
-    for (int index = 0; index < 4; index++) CHECK(expected < 0 || codes[index] == expected);
+    for (int index = 0; index < 6; index++) CHECK(expected < 0 || codes[index] == expected);
+    CHECK((codes[5] == GANTRY_OK) == (metrics > 0));
     for (int getter = 0; getter < 4; getter++) {
         gantry_text text = {sizeof text, (char *)0x10, 7}; /* Emptied by the call, so that freeing it is safe. */
         int32_t code = GANTRY_OK;
@@ -141,6 +150,12 @@ static void nulls(void) {
     CHECK(gantry_close(gateway, 5000) == GANTRY_OK);
 }
 
+static void close_from_metric(void *gateway, const gantry_metric *metric) {
+    (void)metric;
+    const int32_t code = gantry_close(gateway, UINT32_MAX);
+    CHECK(code == GANTRY_OK || code == GANTRY_CLOSED);
+}
+
 static void garbage_handles(void) {
     char memory[64];
     memset(memory, 0x5a, sizeof memory);
@@ -165,6 +180,10 @@ static void closed_handle(void) {
         CHECK(gantry_close(gateway, 5000) == GANTRY_CLOSED);
     }
     CHECK(atomic_load(&destroyed) == before + 1);
+    gantry_gateway *counted = open_plain("closed");
+    CHECK(gantry_metrics(counted, counted, NULL) == GANTRY_BAD_ARGUMENT);
+    CHECK(gantry_metrics(counted, counted, close_from_metric) == GANTRY_OK);
+    call_everything(counted, GANTRY_CLOSED);
     /* A handle is never given twice, so that an old one cannot become a new gateway. */
     gantry_gateway *other = open_plain("closed");
     CHECK(other != gateway);
@@ -406,7 +425,6 @@ static void calls_from_callbacks(void) {
     atomic_store(&logged, 0);
     CHECK(open_with(&host, "not-a-directory/below", NULL, &gateway) == GANTRY_OK);
     under_test = gateway;
-    const int before = atomic_load(&refused_closes);
     gantry_text text = {.struct_size = sizeof text};
     const char review[] = "{\"finding\": \"x\", \"verdict\": \"agree\", \"reviewer\": \"r\"}";
     CHECK(gantry_review(gateway, "1.2", review, sizeof review - 1, &text) == GANTRY_UNAVAILABLE && text.length > 0);
@@ -415,7 +433,6 @@ static void calls_from_callbacks(void) {
     gantry_text_free(&text);
     call_everything(gateway, -1);
     CHECK(atomic_load(&logged) >= 1);
-    (void)before;
     CHECK(gantry_close(gateway, 10000) == GANTRY_OK);
     under_test = NULL;
 }
@@ -553,10 +570,16 @@ static char **files;
 static int file_count;
 static atomic_int reads, flags, final_flags;
 
+/* From within a callback: refused, or already under way from the host's own thread. */
+static void close_from_callback(void) {
+    const int32_t code = gantry_close(under_test, UINT32_MAX);
+    CHECK(code == GANTRY_WRONG_THREAD || code == GANTRY_CLOSED);
+}
+
 static int32_t moody_read(void *context, const char *id, void **bytes, size_t *size) {
     (void)context;
     call_everything(under_test, -1);
-    CHECK(gantry_close(under_test, UINT32_MAX) == GANTRY_WRONG_THREAD);
+    close_from_callback();
     switch (atomic_fetch_add(&reads, 1)) {
         case 0: return GANTRY_OK;                                  /* without bytes */
         case 1: *bytes = (void *)0x10, *size = 99; return -7;      /* an error beside rubbish */
@@ -584,15 +607,23 @@ static int32_t moody_study(void *context, const char *id, char *study, size_t ca
     return GANTRY_OK;
 }
 
+static int32_t moody_title(void *context, const char *id, char *title, size_t capacity) {
+    (void)context, (void)id;
+    call_everything(under_test, -1);
+    memset(title, 'T', capacity); /* without a zero byte */
+    return GANTRY_OK;
+}
+
 static int32_t moody_flag(void *context, const gantry_flag *flag) {
     (void)context;
     CHECK(flag->struct_size >= sizeof *flag && flag->study_instance_uid[0] != 0 && flag->json[0] == '{');
     CHECK(strlen(flag->study_id) == 256);
     call_everything(under_test, -1);
     gantry_text text = {.struct_size = sizeof text};
-    CHECK(gantry_study_json(under_test, flag->study_instance_uid, &text) == GANTRY_OK);
+    const int32_t code = gantry_study_json(under_test, flag->study_instance_uid, &text);
+    CHECK(code == GANTRY_OK || code == GANTRY_CLOSED);
     gantry_text_free(&text);
-    CHECK(gantry_close(under_test, 0) == GANTRY_WRONG_THREAD);
+    close_from_callback();
     atomic_fetch_add(&flags, 1);
     if (strcmp(flag->state, "final") == 0) atomic_fetch_add(&final_flags, 1);
     return -1; /* never taken */
@@ -601,7 +632,7 @@ static int32_t moody_flag(void *context, const gantry_flag *flag) {
 static void moody_host(const char *endpoint, const char *study) {
     gantry_host host = {.struct_size = sizeof host, .log = log_and_call_back, .read_instance = moody_read,
                         .resolve_study = moody_study, .flag_changed = moody_flag, .read_log = rubbish_log,
-                        .destroy = count_destroy};
+                        .destroy = count_destroy, .calling_ae_title = moody_title};
     atomic_store(&way, 1);
     char settings[4096];
     snprintf(settings, sizeof settings, "{\"Workers\": [\"%s\"]}", endpoint);

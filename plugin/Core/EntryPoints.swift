@@ -169,11 +169,15 @@ public func gantry_metrics(
     _ gateway: OpaquePointer?, _ sink: UnsafeMutableRawPointer?,
     _ add: (@convention(c) (UnsafeMutableRawPointer?, UnsafePointer<gantry_metric>?) -> Void)?
 ) -> Int32 {
-    unsafe with(gateway) { gateway in
-        guard let add = unsafe add else { return Code.badArgument }
-        for metric in gateway.metrics() { unsafe metric.withC { unsafe add(sink, $0) } }
+    guard let add = unsafe add else { return Code.badArgument }
+    var metrics: [Metric] = []
+    let code = unsafe with(gateway) { gateway in
+        metrics = gateway.metrics()
         return Code.ok
     }
+    // Outside of the call: the host may even close the gateway from within `add`.
+    for metric in metrics { unsafe metric.withC { unsafe add(sink, $0) } }
+    return code
 }
 
 @c @implementation

@@ -12,7 +12,8 @@
  * Study:    gantry_study_complete, where the host knows; else the worker waits for its quiet period.
  * Restart:  read_log tells what a crash kept from Gantry; gantry_reconcile reads it now.
  * Flags:    by callback (flag_changed) or by asking (gantry_worklist_json, gantry_study_json).
- * State:    gantry_status_json; log lines through `log`.
+ * State:    gantry_status_json, gantry_metrics; log lines through `log`.
+ * Refusal:  gantry_accepts, for an administrator who would rather refuse instances than have them wait.
  *
  * Rules
  *  - Functions return a gantry_code; callers must tolerate codes that they do not know. Codes are never renumbered.
@@ -24,7 +25,7 @@
  *  - Every function may be called from any thread, also at the same time, also after gantry_close (GANTRY_CLOSED),
  *    and from within every callback; only gantry_close refuses its own gateway's callbacks (GANTRY_WRONG_THREAD).
  *  - Callbacks run on Gantry's own threads, without any lock of Gantry's, and never within a call of the host;
- *    only `destroy` runs within gantry_close.
+ *    only `destroy` runs within gantry_close, and what gantry_metrics is given within that call.
  */
 #ifndef GANTRY_H
 #define GANTRY_H
