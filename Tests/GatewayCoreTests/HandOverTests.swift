@@ -116,6 +116,30 @@ import Wire
         #expect(Set([first.bytes.count, second.bytes.count]) == [5_000, 1])
     }
 
+    @Test func `an instance larger than the administrator allows is settled and never handed over`() throws {
+        let place = try Place()
+        let host = ScriptedHost()
+        let worker = try ScriptedWorker(place.endpoint)
+        let gateway = try OpenGateway(
+            host, directory: place.directory, worker: place.endpoint, more: #", "LargestInstanceMegabytes": 1"#)
+        #expect(
+            try eventually {
+                try worker.listen(); return gateway.status.description.contains("scripted")
+            })
+        let large = [UInt8](repeating: 3, count: 1_048_577)
+        #expect(host.store("large", large, in: gateway) == 0)
+        #expect(host.store("large-in-log-only", large) == 0)
+        #expect(gantry_reconcile(gateway.handle) == 0)
+        #expect(host.store("small", [1], in: gateway) == 0)
+        let handedOver = try #require(try worker.nextInstance())
+        #expect(handedOver.id == "small")
+        try worker.acknowledge(handedOver.sequence)
+        #expect(eventually { gateway.number("outcomes", "too-large") == 2 })
+        #expect(eventually { gateway.number("outbox", "waiting") == 0 })
+        #expect(try worker.nextInstance(within: 0.3) == nil)
+        #expect(gateway.number("in_flight", "held_bytes") == 0)
+    }
+
     @Test func `an instance that the host no longer has is set aside with its reason`() throws {
         let place = try Place()
         let host = ScriptedHost()

@@ -5,7 +5,7 @@ import ZeroMQ
 /// From the outbox to the worker, within the window and the worker's credit.
 extension Courier {
     private static let mostInFlight = 4_096
-    private static let mostReading = 8
+    private static let mostReading = 32
     private static let rowsPerLook = 64
     private static let retryMilliseconds: Int64 = 5_000
     private static let reviewRepeatMilliseconds: Int64 = 5_000
@@ -36,20 +36,14 @@ extension Courier {
     private func sendInstances(over link: WorkerLink, limit: Int) throws(ZeroMQError) {
         while inFlight.count < Courier.mostInFlight, var next = outgoing.first() {
             if routeAway(&next) { continue }
-            let bytes = next.payload?.count ?? next.frame?.count ?? 0
+            let bytes = next.payload.count
             // One that is larger than the window or the credit travels alone.
             if !inFlight.isEmpty, inFlightBytes &+ bytes > limit { return }
-            let frame = next.frame ?? next.payload?.makeFrame() ?? Frame()
             let message = ToWorker.instance(
                 sequence: next.row.sequence, instance: next.row.instance,
                 receivedAtMilliseconds: next.row.receivedAtMilliseconds, callingAETitle: next.row.callingAETitle)
+            guard try link.send(message, payload: next.payload.makeFrame()) else { return }
             _ = outgoing.popFirst()
-            if try !link.send(message, payload: frame) {
-                next.payload = nil
-                next.frame = frame
-                outgoing.prepend(next)
-                return
-            }
             inFlight[next.row.sequence] = InFlight(
                 sentBytes: bytes, reservedBytes: next.reservedBytes, rule: next.rule)
             inFlightBytes &+= bytes
@@ -61,8 +55,8 @@ extension Courier {
     /// - Returns: whether it is not handed over; it is settled then.
     private func routeAway(_ next: inout Outgoing) -> Bool {
         let rules = shared.settings.rules
-        guard !rules.isEmpty, next.rule == nil, let payload = next.payload else { return false }
-        let header = payload.header
+        guard !rules.isEmpty, next.rule == nil else { return false }
+        let header = next.payload.header
         let decision = rules.decide(header, callingAETitle: next.row.callingAETitle)
         next.rule = decision.rule
         guard !decision.handsOver else { return false }
@@ -115,10 +109,23 @@ extension Courier {
             backlogMayHaveMore = rows.count == Courier.rowsPerLook
             for row in rows {
                 backlogCursor = row.sequence
-                if claimed.insert(row.sequence).inserted { backlog.append(row) }
+                if let refused = refuseTooLarge(row.sequence, sizeBytes: row.sizeBytes) {
+                    settlements.append(refused)
+                } else if claimed.insert(row.sequence).inserted {
+                    backlog.append(row)
+                }
             }
         }
         return backlog.popFirst()
+    }
+
+    /// An instance larger than the administrator wants is settled here and never handed over; nil for all others.
+    func refuseTooLarge(_ sequence: Int64, sizeBytes: Int) -> Settlement? {
+        let most = shared.settings.largestInstanceBytes
+        guard sizeBytes > most else { return nil }
+        return Settlement(
+            sequence: sequence, outcome: Settlement.tooLarge, studyInstanceUID: "",
+            reason: "too-large: \(sizeBytes) bytes; the setting LargestInstanceMegabytes allows \(most)")
     }
 
     /// The archivist's answer for a row.
@@ -129,6 +136,7 @@ extension Courier {
         case .bytes(let payload):
             // The size was a guess when the row came from the host's log.
             shared.window.release(bytes: read.reservedBytes)
+            if let refused = refuseTooLarge(sequence, sizeBytes: payload.count) { return settlements.append(refused) }
             shared.window.reserveAnyway(bytes: payload.count)
             outgoing.append(Outgoing(row: read.row, payload: payload, reservedBytes: payload.count))
         case .gone:

@@ -3,6 +3,10 @@ import SQLite
 import Wire
 import ZeroMQ
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// Carries instances to the worker and brings back what it says. Lives on one thread, which owns the sockets.
 ///
 /// Each turn: take what arrived (from the hook, the archivist, the workers), commit it, answer, send what fits.
@@ -41,6 +45,11 @@ final class Courier {
     private var isRefusing = false
     private var countAtSteadyMilliseconds: Int64 = 0
     var complaints = 0
+    /// Whether the turn carried instances.
+    private var isBusy = false
+    /// After a turn that did, the next one waits for company: one transaction and one poll serve several instances, and
+    /// the hook need not wake anybody.
+    private static let napMicroseconds: UInt32 = 20_000
 
     init(_ shared: Shared, context: Context) {
         self.shared = shared
@@ -81,8 +90,10 @@ final class Courier {
             try link.connectWhenDue()
             if let connection = link.connection { watched += [connection.socket, connection.monitor.socket] }
         }
-        try waitForInput(on: watched, or: shared.courierWakeup, timeoutMilliseconds: waitMilliseconds)
+        if isBusy { usleep(Courier.napMicroseconds) }
+        try waitForInput(on: watched, or: shared.courierWakeup, timeoutMilliseconds: isBusy ? 0 : waitMilliseconds)
         if shared.isStopping { return }
+        isBusy = false
         takeArrivals()
         readLetters()
         for index in links.indices { try listen(to: index) }
@@ -91,6 +102,7 @@ final class Courier {
         forgetRowsOfOldDatabase()
         try sendHellos()
         try send()
+        shared.hookMemory.adapt(isNeeded: active != nil, now: Clock.steadyMilliseconds())
         publish()
         reportRefusal()
         count()
@@ -135,8 +147,14 @@ final class Courier {
 
     private func saveArrivalsAndSettlements() throws(SQLiteError) {
         guard !arrivals.isEmpty || !settlements.isEmpty else { return }
+        isBusy = true
         let sequences = try shared.store.save(arrivals: arrivals, settlements: settlements)
+        var refused: [Settlement] = []
         for (arrival, sequence) in zip(arrivals, sequences) {
+            if let tooLarge = refuseTooLarge(sequence, sizeBytes: arrival.sizeBytes) {
+                refused.append(tooLarge)
+                continue
+            }
             guard let payload = arrival.payload else {
                 backlogMayHaveMore = true
                 continue
@@ -150,7 +168,7 @@ final class Courier {
         for settlement in settlements { land(settlement.sequence) }
         if !settlements.isEmpty { shared.askArchivist(.look) }
         arrivals.removeAll()
-        settlements.removeAll()
+        settlements = refused
     }
 
     private func saveFlagsAndReviewAnswers() throws(SQLiteError) {

@@ -94,7 +94,8 @@ public func gantry_close(_ gateway: OpaquePointer?, _ timeoutMilliseconds: UInt3
 
 @c @implementation
 public func gantry_instance_stored(_ gateway: OpaquePointer?, _ instance: UnsafePointer<gantry_instance>?) -> Int32 {
-    unsafe with(gateway) { gateway in
+    let began = Clock.steadyNanoseconds()
+    return unsafe with(gateway) { gateway in
         guard let instance = unsafe instance else { return Code.badArgument }
         guard let instance = unsafe Struct.read(instance, size: instance.pointee.struct_size) else {
             return Code.badStructSize
@@ -105,7 +106,8 @@ public func gantry_instance_stored(_ gateway: OpaquePointer?, _ instance: Unsafe
         // A size that does not fit is as good as none: the instance is read back.
         let size = unsafe max(Int(instance.size), 0)
         let callingAETitle = unsafe Text.read(instance.calling_ae_title, longest: 64) ?? ""
-        return unsafe gateway.stored(id, callingAETitle: callingAETitle, bytes: instance.bytes, sizeBytes: size)
+        return unsafe gateway.stored(
+            id, callingAETitle: callingAETitle, bytes: instance.bytes, sizeBytes: size, began: began)
     }
 }
 

@@ -101,22 +101,27 @@ final class Gateway: Sendable {
 
     /// The hot path: no disk, no database, no socket, at most one copy.
     ///
-    /// - Parameter bytes: borrowed; nil when only the id is known.
+    /// - Parameters:
+    ///   - bytes: borrowed; nil when only the id is known.
+    ///   - began: when the host called, in steady nanoseconds.
     func stored(
-        _ instance: GatewayInstanceID, callingAETitle: String, bytes: UnsafeRawPointer?, sizeBytes: Int
+        _ instance: GatewayInstanceID, callingAETitle: String, bytes: UnsafeRawPointer?, sizeBytes: Int, began: Int64
     ) -> Int32 {
-        let began = Clock.steadyNanoseconds()
         var payload: Payload?
-        if let bytes = unsafe bytes, sizeBytes > 0, shared.window.reserveInHook(bytes: sizeBytes) {
-            payload = unsafe Payload(copying: bytes, count: sizeBytes)
+        if let bytes = unsafe bytes, sizeBytes > 0, sizeBytes <= shared.settings.largestInstanceBytes,
+            shared.window.reserveInHook(bytes: sizeBytes)
+        {
+            payload = unsafe Payload(copying: bytes, count: sizeBytes, to: shared.hookMemory)
             if payload == nil { shared.window.release(bytes: sizeBytes) }
         }
+        let hasBytes = payload != nil
         let taken = shared.handOver.put(
             Arrival(
                 instance: instance, callingAETitle: callingAETitle, sizeBytes: sizeBytes,
                 receivedAtMilliseconds: Clock.nowMilliseconds(), payload: payload))
-        if !taken, payload != nil { shared.window.release(bytes: sizeBytes) }
-        shared.handOver.durations.add(nanoseconds: Clock.steadyNanoseconds() &- began)
+        if !taken, hasBytes { shared.window.release(bytes: sizeBytes) }
+        let durations = hasBytes ? shared.handOver.durationsWithBytes : shared.handOver.durationsWithIDOnly
+        durations.add(nanoseconds: Clock.steadyNanoseconds() &- began)
         return taken ? Code.ok : Code.full
     }
 

@@ -6,7 +6,8 @@ import ZeroMQ
 struct GatewaySettings: Sendable, Equatable {
     static let names = [
         "Name", "Workers", "WorkerKey", "KeyFile", "WorkerUser", "WindowMegabytes", "StateDirectory", "KeepDays",
-        "WorklistHours", "Backfill", "RefuseWithoutWorkerSeconds", "Rules",
+        "WorklistHours", "Backfill", "LargestInstanceMegabytes", "RefuseWithoutWorkerSeconds",
+        "Rules",
     ]
 
     /// How the worker knows this gateway.
@@ -19,6 +20,8 @@ struct GatewaySettings: Sendable, Equatable {
     var workerUser: String
     /// Most bytes of instances in this process.
     var windowBytes: Int
+    /// A larger instance is not handed over.
+    var largestInstanceBytes: Int
     var stateDirectory: String
     /// How long outcomes, flags and reviews are kept.
     var keepDays: Int64
@@ -46,6 +49,8 @@ struct GatewaySettings: Sendable, Equatable {
         workerUser = reader.text("WorkerUser", default: "", maximumBytes: 64)
         let megabytes = reader.integer("WindowMegabytes", default: 64, in: 1...65_536)
         windowBytes = Int(megabytes) &* 1_048_576
+        let largest = reader.integer("LargestInstanceMegabytes", default: 1_024, in: 1...65_536)
+        largestInstanceBytes = Int(largest) &* 1_048_576
         stateDirectory = reader.text("StateDirectory", default: defaultStateDirectory)
         keepDays = reader.integer("KeepDays", default: 60, in: 1...36_500)
         worklistHours = reader.integer("WorklistHours", default: 72, in: 1...876_000)

@@ -15,6 +15,8 @@ struct OutboxRow: Sendable {
 struct Settlement: Sendable {
     /// The outcome of an instance that a routing rule did not hand over.
     static let routedAway = "routed-away"
+    /// The outcome of an instance that the administrator's limit kept from the worker.
+    static let tooLarge = "too-large"
 
     var sequence: Int64
     var outcome: String

@@ -1,24 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Wire
-import ZeroMQ
 
 // The stations of an instance on the courier's thread.
 
 /// An instance in memory that waits for credit. Its bytes are reserved in the window.
 struct Outgoing {
     var row: OutboxRow
-    var payload: Payload?
-    /// Made at the first attempt to send, kept for the next one.
-    var frame: Frame?
+    var payload: Payload
     var reservedBytes: Int
     /// The routing rule that handed it over; nil before the rules were asked, and when there are none.
     var rule: String?
-
-    init(row: OutboxRow, payload: Payload, reservedBytes: Int) {
-        self.row = row
-        self.payload = payload
-        self.reservedBytes = reservedBytes
-    }
 }
 
 /// An instance that the archivist is reading back.

@@ -60,15 +60,20 @@ struct Status {
 
     private func hook(_ composer: Connection) throws(SQLiteError) -> String {
         let counts = shared.handOver.counts
-        let durations = shared.handOver.durations.percentiles([0.5, 0.99, 1])
-        let nanoseconds = durations.map { Value.integer($0) }
-        guard nanoseconds.count == 3 else { return "{}" }
         return try object(
             """
-            SELECT json_object('with_bytes', ?, 'with_id_only', ?, 'missed', ?, 'p50_us', ? / 1000.0, 'p99_us', ? / 1000.0,
-                'max_us', ? / 1000.0)
-            """, composer, Value(counts.withBytes), Value(counts.withIDOnly), Value(counts.missed), nanoseconds[0],
-            nanoseconds[1], nanoseconds[2])
+            SELECT json_object('with_bytes', ?, 'with_id_only', ?, 'missed', ?, 'us_with_bytes', json(?),
+                'us_with_id_only', json(?))
+            """, composer, Value(counts.withBytes), Value(counts.withIDOnly), Value(counts.missed),
+            .text(try durations(shared.handOver.durationsWithBytes.snapshot, composer)),
+            .text(try durations(shared.handOver.durationsWithIDOnly.snapshot, composer)))
+    }
+
+    private func durations(_ snapshot: Histogram.Snapshot, _ composer: Connection) throws(SQLiteError) -> String {
+        try object(
+            "SELECT json_object('p50', ?, 'p99', ?, 'max', ? / 1000.0)", composer,
+            .integer(snapshot.percentileMicroseconds(0.5)), .integer(snapshot.percentileMicroseconds(0.99)),
+            .integer(snapshot.longestNanoseconds))
     }
 
     /// Counts by rule: each one's own words, and how many instances it decided about.
