@@ -161,6 +161,9 @@ final class Store: Sendable {
                     + "finds in the gateway's log what it missed.")
         }
         writer.failure = error.text
+        // A reader that was opened while the disk was read-only shares its read-only index with every connection that
+        // comes after it. (When the failure is damage, the reader may be the one who says so, and drops its own.)
+        if !error.isDamage { reader.withLockIfAvailable { $0.connection = nil } }
     }
 
     /// Renames the damaged files, so that the next attempt begins with a fresh database.
