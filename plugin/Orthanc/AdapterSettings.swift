@@ -17,6 +17,8 @@ struct AdapterSettings: Sendable {
     private(set) var metadataKey: Int64 = 4_200
     private(set) var writesLabels = true
     private(set) var switchesNagleOff = true
+    /// Whether instances may ever be refused; GatewayCore reads after how long.
+    private(set) var refusesWithoutWorker = false
     private(set) var stateDirectory = ""
     private(set) var name = "Orthanc"
 
@@ -34,6 +36,8 @@ struct AdapterSettings: Sendable {
         writesLabels = reader.flag("Labels", default: true)
         switchesNagleOff = reader.flag("TcpNoDelay", default: true)
         for complaint in reader.complaints { orthanc.warning("Gantry: \(complaint)") }
+
+        refusesWithoutWorker = (json.value(section, at: "$.RefuseWithoutWorkerSeconds").flatMap { Int64($0) } ?? 0) > 0
 
         let storage = json.value(configuration, at: "$.StorageDirectory") ?? "OrthancStorage"
         stateDirectory = AdapterSettings.absolute(storage, beside: orthanc.configurationPath) + "/gantry"
