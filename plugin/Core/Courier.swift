@@ -227,15 +227,14 @@ final class Courier {
 
     /// One line when refusing begins and one when it ends.
     private func reportRefusal() {
-        for link in links where link.session != nil {
-            shared.refusal.workerWasHeard(atSteadyMilliseconds: link.heardAtSteadyMilliseconds)
-        }
+        // A worker that hangs is lost after some seconds of silence, and from then on not there.
+        if links.contains(where: { $0.session != nil }) { shared.refusal.workerIsThere() }
         let refuses = shared.refusal.refuses
         guard refuses != isRefusing else { return }
         isRefusing = refuses
         shared.host.warning(
             refuses
-                ? "No worker was heard for \(shared.settings.refuseWithoutWorkerSeconds) s: new instances are refused "
+                ? "No worker was there for \(shared.settings.refuseWithoutWorkerSeconds) s: new instances are refused "
                     + "(setting RefuseWithoutWorkerSeconds) until one is back."
                 : "A worker is back: instances are accepted again; \(shared.refusal.count) were refused since the start."
         )

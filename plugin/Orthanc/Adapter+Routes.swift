@@ -60,9 +60,6 @@ extension Adapter {
         if request.headers["sec-fetch-site"] == "cross-site" {
             return failure(403, "Reviews are not taken from other sites.", hint: "Open the worklist page itself.")
         }
-        if request.bodyIsTooLong {
-            return failure(413, "The review is longer than 64 KiB.", hint: "Send finding, verdict and reviewer alone.")
-        }
         guard Adapter.canBeStudy(name) else { return unknownStudy() }
         let first = send(request.body, to: name)
         guard first.code == Int32(truncatingIfNeeded: GANTRY_NOT_FOUND.rawValue) else { return response(first) }

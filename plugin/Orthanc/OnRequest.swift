@@ -11,15 +11,9 @@ func onRequest(
     }
     // Orthanc is stopping.
     guard let adapter = Adapter.current else { return OrthancPluginErrorCode_BadSequenceOfCalls }
-    guard unsafe adapter.gateway != nil else { return adapter.errors.unavailable }
-    let response = unsafe adapter.route(Request(url, request))
-    if response.status == 405 {
-        // Orthanc refuses this status in the function that sends a body.
-        unsafe OrthancPluginSetHttpHeader(adapter.orthanc.context, output, "Allow", response.allowedMethod)
-        unsafe OrthancPluginSetHttpErrorDetails(
-            adapter.orthanc.context, output, "Use \(response.allowedMethod).", 0)
-        return adapter.errors.methodNotAllowed
-    }
-    unsafe adapter.orthanc.answer(response, on: output)
+    guard unsafe adapter.gateway != nil else { return adapter.errors.notRunning }
+    let read = unsafe Request(url, request)
+    if read.bodyIsTooLong { return adapter.errors.bodyTooLong }
+    unsafe adapter.orthanc.answer(adapter.route(read), on: output)
     return OrthancPluginErrorCode_Success
 }

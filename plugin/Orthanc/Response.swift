@@ -17,6 +17,11 @@ struct Response: Sendable {
 
 extension Orthanc {
     func answer(_ response: Response, on output: OpaquePointer) {
+        if response.status == 405 {
+            // Orthanc refuses this status in the general function.
+            unsafe OrthancPluginSendMethodNotAllowed(context, output, response.allowedMethod)
+            return
+        }
         for header in response.headers { unsafe OrthancPluginSetHttpHeader(context, output, header.name, header.value) }
         let size = UInt32(clamping: response.body.count)
         unsafe response.body.withUnsafeBytes { bytes in

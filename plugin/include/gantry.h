@@ -233,7 +233,7 @@ int32_t gantry_metrics(
     gantry_gateway *gateway, void *sink, void (*add)(void *sink, const gantry_metric *metric));
 
 /** Whether an instance should be accepted now: GANTRY_OK, or GANTRY_UNAVAILABLE when the administrator has set
- *  RefuseWithoutWorkerSeconds and no worker was heard for that long; a C-STORE SCP then answers A700, and the refusal
+ *  RefuseWithoutWorkerSeconds and no worker was there for that long; a C-STORE SCP then answers A700, and the refusal
  *  is counted. Never waits for anything. A host that does not ask accepts everything. */
 int32_t gantry_accepts(gantry_gateway *gateway);
 
