@@ -24,6 +24,8 @@ let package = Package(
         // `libgantry.so`, the library a gateway loads.
         .library(name: "gantry", type: .dynamic, targets: ["OrthancAdapter"]),
         .executable(name: "gantry-worker", targets: ["gantry-worker"]),
+        // Started by the worker, beside which it is installed.
+        .executable(name: "gantry-decoder", targets: ["gantry-decoder"]),
         .executable(name: "gantry-hub", targets: ["gantry-hub"]),
         // Installed as `gantry`: SwiftPM does not allow an executable to share the library's product name.
         .executable(name: "gantry-cli", targets: ["gantry-cli"]),
@@ -95,6 +97,11 @@ let package = Package(
             ]),
         // A DICOM instance to what a model sees.
         .target(name: "Imaging", dependencies: ["CImaging", "ModelPackage"], swiftSettings: strict),
+        // Starting and confining a decoder process, and talking to it.
+        .target(name: "CDecoding"),
+        // Instances are decoded in a process of their own: both ends.
+        .target(
+            name: "Decoding", dependencies: ["CDecoding", "Imaging", "ModelPackage"], swiftSettings: strict),
         // Synthetic studies with known truth.
         .target(name: "Phantoms", dependencies: ["CImaging", "Imaging", "ModelPackage"], swiftSettings: strict),
         // libtorch behind a plain C interface.
@@ -132,7 +139,8 @@ let package = Package(
         .target(
             name: "WorkerService",
             dependencies: [
-                "Federation", "Imaging", "ModelPackage", "Tensors", "Torch", "Triage", "Wire", "WorkerStore", "ZeroMQ",
+                "Decoding", "Federation", "Imaging", "ModelPackage", "Tensors", "Torch", "Triage", "Wire",
+                "WorkerStore", "ZeroMQ",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
@@ -151,6 +159,7 @@ let package = Package(
             name: "gantry-worker",
             dependencies: ["WorkerService", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
+        .executableTarget(name: "gantry-decoder", dependencies: ["Decoding"], swiftSettings: strict),
         .executableTarget(
             name: "gantry-hub",
             dependencies: ["HubService", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -167,6 +176,10 @@ let package = Package(
         .testTarget(
             name: "GatewayCoreTests", dependencies: ["GatewayCore", "CGantry", "SQLite", "Wire", "ZeroMQ"],
             swiftSettings: strict),
+        .testTarget(
+            name: "DecodingTests",
+            dependencies: ["CDecoding", "Decoding", "Imaging", "ModelPackage", "Phantoms", "gantry-decoder"],
+            swiftSettings: strict),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging", "Phantoms"], swiftSettings: strict),
         .testTarget(
             name: "TorchTests", dependencies: ["Torch"], exclude: ["Fixtures/attention.py"],
@@ -175,9 +188,9 @@ let package = Package(
         .testTarget(
             name: "WorkerTests",
             dependencies: [
-                "Federation", "ModelPackage", "Phantoms", "Tensors", "Torch", "Triage", "Wire", "WorkerService",
-                "WorkerStore",
-                "ZeroMQ", .product(name: "GRDB", package: "GRDB.swift"),
+                "Decoding", "Federation", "ModelPackage", "Phantoms", "Tensors", "Torch", "Triage", "Wire",
+                "WorkerService", "WorkerStore", "ZeroMQ", "gantry-decoder",
+                .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: strict),
         .testTarget(
             name: "HubTests",

@@ -33,6 +33,7 @@ final class StatusBoard: Sendable {
         var training = Training()
         var federation: Federation
         var setAside: [String: Int] = [:]
+        var decoderFailures: [String: Int] = [:]
         var hasChanged = true
     }
 
@@ -61,6 +62,11 @@ final class StatusBoard: Sendable {
                 state.hasChanged = true
             }
         }
+    }
+
+    /// A decoder process died or hung and was replaced.
+    func decoderFailed(_ name: String) {
+        state.withLock { $0.decoderFailures[name, default: 0] += 1 }
     }
 
     /// Something changed that gateways should hear about soon.
@@ -104,6 +110,7 @@ final class StatusBoard: Sendable {
             StatusDocument(
                 live: live, training: state.training, federation: state.federation,
                 connections: StatusDocument.Connections(refused: refused), setAside: state.setAside,
+                decoderFailures: state.decoderFailures,
                 queue: StatusDocument.Queue(instances: queued))
         }
         return document.encoded()

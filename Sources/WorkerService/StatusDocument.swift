@@ -49,6 +49,8 @@ struct StatusDocument: Encodable {
     var connections: Connections
     /// Instances by the name of the reason.
     var setAside: [String: Int]
+    /// Decoder processes that were replaced since the worker started, by the name of the reason.
+    var decoderFailures: [String: Int]
     var queue: Queue
 
     func encoded() -> Data {

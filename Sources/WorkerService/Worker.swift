@@ -63,7 +63,7 @@ public final class Worker: Service {
         scorer = try Scorer(settings: settings, jobs: jobs, events: events, models: models, log: log)
         decoding = try DecodingRoom(
             settings: settings, deliveries: deliveries, jobs: jobs, events: events, models: models, shelf: shelf,
-            store: store, log: log)
+            store: store, board: board, log: log)
         let room = try TrainingRoom(
             store: store, shelf: shelf, ledger: ledger, board: board, timepiece: timepiece, log: log)
         self.room = room

@@ -3,8 +3,11 @@ import Foundation
 
 extension WorkerSettings {
     private enum Key: String, CodingKey, CaseIterable {
-        case name, endpoint, key, gateways, state, packages, threads, hub, transcript
+        case name, endpoint, key, gateways, state, packages, threads, decoder, hub, transcript
         case decodeThreads = "decode_threads"
+        case decodeSeconds = "decode_seconds"
+        case decodeMegabytes = "decode_megabytes"
+        case instanceMegabytes = "instance_megabytes"
         case batchSlices = "batch_slices"
         case quietSeconds = "quiet_seconds"
         case quietSecondsByModality = "quiet_seconds_by_modality"
@@ -60,6 +63,10 @@ extension WorkerSettings {
         packages = try values.texts(Key.packages.rawValue).map { URL(filePath: $0, relativeTo: folder).absoluteURL }
         threads = try values.integer(Key.threads.rawValue) ?? threads
         decodeThreads = try values.integer(Key.decodeThreads.rawValue) ?? decodeThreads
+        decoder = try path(.decoder)
+        decodeSeconds = try values.number(Key.decodeSeconds.rawValue) ?? decodeSeconds
+        decodeMegabytes = try values.integer(Key.decodeMegabytes.rawValue) ?? decodeMegabytes
+        instanceMegabytes = try values.integer(Key.instanceMegabytes.rawValue) ?? instanceMegabytes
         batchSlices = try values.integer(Key.batchSlices.rawValue) ?? batchSlices
         quietSeconds = try values.number(Key.quietSeconds.rawValue) ?? quietSeconds
         quietSecondsByModality = try values.numbers(Key.quietSecondsByModality.rawValue)

@@ -11,7 +11,8 @@ struct RunCommand: AsyncParsableCommand {
         commandName: "run", abstract: "Run until SIGTERM or SIGINT.",
         discussion: """
             Settings come from a JSON file (--config) and from options; options win. Keys of the file: name, endpoint,
-            key, gateways, state, packages, threads, decode_threads, batch_slices, quiet_seconds, quiet_seconds_by_modality,
+            key, gateways, state, packages, threads, decode_threads, decoder, decode_seconds, decode_megabytes,
+            instance_megabytes, batch_slices, quiet_seconds, quiet_seconds_by_modality,
             memory_megabytes, example_megabytes, held_out_share, resend_seconds, status_seconds, hub, hub_key, site_key,
             hub_seconds, transcript. Only state is needed. An unknown key is an error.
 
