@@ -123,7 +123,7 @@ let package = Package(
         .target(
             name: "WorkerStore",
             dependencies: [
-                "Audit", "ModelPackage", "Tensors", "Triage", .product(name: "GRDB", package: "GRDB.swift"),
+                "Audit", "ModelPackage", "Tensors", "Triage", "Wire", .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: strict),
         // hub.sqlite and the files beside it.

@@ -39,6 +39,7 @@ final class GatewayLink: Sendable {
     private let events: Conveyor<DeskEvent>
     private let log: Logger
     private let door: GatewayDoor
+    private let receipts: @Sendable () throws -> ReceiptBook
     private let session = UUID().uuidString.lowercased()
     private let mailbox = Mutex(Mailbox())
     private let isScoring = Atomic<Bool>(false)
@@ -51,13 +52,15 @@ final class GatewayLink: Sendable {
 
     /// Binds and starts the thread.
     ///
+    /// - Parameter receipts: what the database holds now.
     /// - Throws: `ZeroMQError` when the endpoint cannot be bound, `GatewayLinkError` when its place cannot be used,
     ///   `CurveKeyFileError` and `SettingsError` for keys.
     init(
         settings: WorkerSettings, context: Context, ledger: ArrivalLedger, deliveries: Conveyor<Delivery>,
-        events: Conveyor<DeskEvent>, log: Logger
+        events: Conveyor<DeskEvent>, log: Logger, receipts: @escaping @Sendable () throws -> ReceiptBook
     ) throws {
         self.settings = settings
+        self.receipts = receipts
         self.ledger = ledger
         self.deliveries = deliveries
         self.events = events
@@ -169,8 +172,8 @@ final class GatewayLink: Sendable {
             _ = try socket.send(Self.frames(identity, .error(name: error.name, text: error.description)))
             return
         }
-        if case .hello(let gateway, let session, let version) = message {
-            try greet(gateway, session, version, identity, payload, &peers, socket)
+        if case .hello(let gateway, let session, let version, let receipts) = message {
+            try greet(gateway, session, version, receipts, identity, payload, &peers, socket)
             return
         }
         // The name goes with the key for each message: identities are the peer's own choice.
@@ -180,7 +183,7 @@ final class GatewayLink: Sendable {
         }
         guard let gateway = peers.names[identity] else {
             // It spoke to a worker before this one: our session tells it to begin anew.
-            _ = try socket.send(Self.frames(identity, hello))
+            if let hello { _ = try socket.send(Self.frames(identity, hello)) }
             return
         }
         switch message {
@@ -198,7 +201,8 @@ final class GatewayLink: Sendable {
             let key = StudyKey(gateway: gateway, studyInstanceUID: study)
             events.put(.studyComplete(study: key, mark: ledger.mark(gateway)))
         case .review(let id): events.put(.review(gateway: gateway, id: id, document: Data(payload.bytes)))
-        case .flagAck(let flag, let revision): events.put(.flagAck(gateway: gateway, flag: flag, revision: revision))
+        case .flagAck(let flag, let revision, let held, let receipt):
+            events.put(.flagAck(gateway: gateway, flag: flag, revision: revision, held: held, receipt: receipt))
         case .bye:
             peers.identities[gateway] = nil
             peers.names[identity] = nil
@@ -210,8 +214,8 @@ final class GatewayLink: Sendable {
     }
 
     private func greet(
-        _ gateway: String, _ session: String, _ version: String, _ identity: [UInt8], _ payload: Frame,
-        _ peers: inout Peers, _ socket: Socket
+        _ gateway: String, _ session: String, _ version: String, _ receipts: ReceiptBook, _ identity: [UInt8],
+        _ payload: Frame, _ peers: inout Peers, _ socket: Socket
     ) throws(ZeroMQError) {
         guard !gateway.isEmpty else {
             _ = try socket.send(Self.frames(identity, .error(name: "bad-value", text: "hello without a gateway name")))
@@ -223,6 +227,8 @@ final class GatewayLink: Sendable {
             _ = try socket.send(Self.frames(identity, .error(name: "not-your-name", text: text)))
             return
         }
+        // Who cannot say what it still knows says nothing; the gateway asks again in a second.
+        guard let hello else { return }
         let isNew = peers.sessions[gateway] != session || peers.identities[gateway] != identity
         if isNew {
             log.info("gateway \(gateway) (\(version)) is connected")
@@ -235,10 +241,14 @@ final class GatewayLink: Sendable {
         _ = try socket.send(Self.frames(identity, hello))
         _ = try socket.send(Self.frames(identity, .credit(bytes: credit(gateways: peers.identities.count))))
         if isFirst { mailbox.withLock { $0.isCreditDue = true } }
-        events.put(.gatewayHello(gateway: gateway, isNew: isNew))
+        events.put(.gatewayHello(gateway: gateway, isNew: isNew, receipts: receipts))
     }
 
-    private var hello: ToGateway { .hello(worker: settings.name, session: session, version: Self.programVersion) }
+    /// Nil while the database cannot be read.
+    private var hello: ToGateway? {
+        guard let receipts = try? receipts() else { return nil }
+        return .hello(worker: settings.name, session: session, version: Self.programVersion, receipts: receipts)
+    }
 
     private func credit(gateways: Int) -> Int64 {
         guard isScoring.load(ordering: .relaxed) else { return 0 }

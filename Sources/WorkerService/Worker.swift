@@ -52,7 +52,8 @@ public final class Worker: Service {
         jobs = Conveyor(mostBytes: 64 << 20)
         events = Conveyor()
         let link = try GatewayLink(
-            settings: settings, context: context, ledger: ledger, deliveries: deliveries, events: events, log: log)
+            settings: settings, context: context, ledger: ledger, deliveries: deliveries, events: events, log: log,
+            receipts: { try store.read { try $0.receipts() } })
         self.link = link
         board.countRefusals { link.refusedCount }
         shelf.whenLiveChanges { link.setScoring(!$0.isEmpty) }

@@ -44,11 +44,11 @@ import Wire
         #expect(value(gateway, "gantry_worker_up", "worker=\"1\",endpoint=\"\(place.endpoint)\"") == 0)
         let worker = try ScriptedWorker(place.endpoint)
         let first = try #require(try worker.nextInstance())
-        try worker.acknowledge(first.sequence)
+        try worker.acknowledge(first)
         let second = try #require(try worker.nextInstance())
-        try worker.acknowledge(second.sequence, outcome: .setAside, reason: "truncated: it ends after 7 bytes")
+        try worker.acknowledge(second, outcome: .setAside, reason: "truncated: it ends after 7 bytes")
         let third = try #require(try worker.nextInstance())
-        try worker.acknowledge(third.sequence, outcome: .setAside, reason: "Words without a name")
+        try worker.acknowledge(third, outcome: .setAside, reason: "Words without a name")
         try worker.say(
             .flag(flag: "f1", revision: 1, studyInstanceUID: "1.2.3"),
             payload: flagJSON(study: "1.2.3", urgency: "critical", probability: 0.9))

@@ -12,6 +12,7 @@ final class GatewayClient {
     let name: String
     private let socket: Socket
     private var sequence: Int64 = 0
+    var receipts = ReceiptBook(state: "gateway-state", serial: 1)
     /// Everything that came, in order.
     private(set) var received: [ToGateway] = []
     private(set) var flags: [Flag] = []
@@ -27,7 +28,9 @@ final class GatewayClient {
         try socket.connect(endpoint)
     }
 
-    func hello(session: String = "s1") throws { try send(.hello(gateway: name, session: session, version: "1")) }
+    func hello(session: String = "s1") throws {
+        try send(.hello(gateway: name, session: session, version: "1", receipts: receipts))
+    }
 
     /// Sends an instance; gives its sequence number.
     @discardableResult
@@ -79,7 +82,12 @@ final class GatewayClient {
         switch message {
         case .flag(let flag, let revision, _):
             flags.append(try JSONDecoder().decode(Flag.self, from: payload))
-            if acknowledging { try send(.flagAck(flag: flag, revision: revision)) }
+            guard acknowledging else { return }
+            receipts.serial += 1
+            try send(
+                .flagAck(
+                    flag: flag, revision: revision, held: revision,
+                    receipt: Receipt(state: receipts.state, serial: receipts.serial)))
         case .modelStatus: status = (try JSONSerialization.jsonObject(with: payload) as? [String: Any]) ?? [:]
         default: break
         }
@@ -87,7 +95,9 @@ final class GatewayClient {
 
     /// Outcome and reason of an acknowledged instance.
     func ack(_ sequence: Int64) -> (outcome: ToGateway.Outcome, study: String, reason: String)? {
-        for case .ack(sequence, let outcome, let study, let reason) in received { return (outcome, study, reason) }
+        for case .ack(sequence, _, let outcome, let study, let reason, _) in received {
+            return (outcome, study, reason)
+        }
         return nil
     }
 

@@ -45,7 +45,7 @@ extension Courier {
             guard try link.send(message, payload: next.payload.makeFrame()) else { return }
             _ = outgoing.popFirst()
             inFlight[next.row.sequence] = InFlight(
-                sentBytes: bytes, reservedBytes: next.reservedBytes, rule: next.rule)
+                instance: next.row.instance, sentBytes: bytes, reservedBytes: next.reservedBytes, rule: next.rule)
             inFlightBytes &+= bytes
         }
     }
@@ -64,7 +64,7 @@ extension Courier {
         shared.window.release(bytes: next.reservedBytes)
         settlements.append(
             Settlement(
-                sequence: next.row.sequence, outcome: Settlement.routedAway,
+                sequence: next.row.sequence, instance: next.row.instance, outcome: Settlement.routedAway,
                 studyInstanceUID: header.studyInstanceUID ?? "", reason: "rule: \(decision.rule)", rule: decision.rule))
         return true
     }
@@ -109,7 +109,7 @@ extension Courier {
             backlogMayHaveMore = rows.count == Courier.rowsPerLook
             for row in rows {
                 backlogCursor = row.sequence
-                if let refused = refuseTooLarge(row.sequence, sizeBytes: row.sizeBytes) {
+                if let refused = refuseTooLarge(row.sequence, row.instance, sizeBytes: row.sizeBytes) {
                     settlements.append(refused)
                 } else if claimed.insert(row.sequence).inserted {
                     backlog.append(row)
@@ -120,11 +120,11 @@ extension Courier {
     }
 
     /// An instance larger than the administrator wants is settled here and never handed over; nil for all others.
-    func refuseTooLarge(_ sequence: Int64, sizeBytes: Int) -> Settlement? {
+    func refuseTooLarge(_ sequence: Int64, _ instance: GatewayInstanceID, sizeBytes: Int) -> Settlement? {
         let most = shared.settings.largestInstanceBytes
         guard sizeBytes > most else { return nil }
         return Settlement(
-            sequence: sequence, outcome: Settlement.tooLarge, studyInstanceUID: "",
+            sequence: sequence, instance: instance, outcome: Settlement.tooLarge, studyInstanceUID: "",
             reason: "too-large: \(sizeBytes) bytes; the setting LargestInstanceMegabytes allows \(most)")
     }
 
@@ -136,7 +136,9 @@ extension Courier {
         case .bytes(let payload):
             // The size was a guess when the row came from the host's log.
             shared.window.release(bytes: read.reservedBytes)
-            if let refused = refuseTooLarge(sequence, sizeBytes: payload.count) { return settlements.append(refused) }
+            if let refused = refuseTooLarge(sequence, read.row.instance, sizeBytes: payload.count) {
+                return settlements.append(refused)
+            }
             shared.window.reserveAnyway(bytes: payload.count)
             outgoing.append(Outgoing(row: read.row, payload: payload, reservedBytes: payload.count))
         case .gone:
@@ -144,8 +146,8 @@ extension Courier {
             shared.live.update { $0.instancesGone &+= 1 }
             settlements.append(
                 Settlement(
-                    sequence: sequence, outcome: ToGateway.Outcome.setAside.rawValue, studyInstanceUID: "",
-                    reason: "gone: the gateway no longer has this instance"))
+                    sequence: sequence, instance: read.row.instance, outcome: ToGateway.Outcome.setAside.rawValue,
+                    studyInstanceUID: "", reason: "gone: the gateway no longer has this instance"))
         case .failed:
             shared.window.release(bytes: read.reservedBytes)
             shared.live.update { $0.readFailures &+= 1 }

@@ -22,7 +22,7 @@ final class Courier {
     private var arrivals: [Arrival] = []
     var settlements: [Settlement] = []
     var flags: [(link: Int, message: Store.FlagMessage)] = []
-    var reviewAnswers: [(review: String, accepted: Bool, reason: String)] = []
+    var reviewAnswers: [Store.ReviewAnswer] = []
     private var saveAtSteadyMilliseconds: Int64 = 0
 
     // Committed and on their way; see Courier+Sending.
@@ -44,6 +44,8 @@ final class Courier {
     private var generation = 0
     private var isRefusing = false
     private var countAtSteadyMilliseconds: Int64 = 0
+    /// Our own, as last read from the database; without a state before that.
+    var receipts = ReceiptBook(state: "")
     var complaints = 0
     /// Whether the turn carried instances.
     private var isBusy = false
@@ -88,7 +90,10 @@ final class Courier {
         var watched: [Socket] = []
         for link in links {
             try link.connectWhenDue()
-            if let connection = link.connection { watched += [connection.socket, connection.monitor.socket] }
+            guard let connection = link.connection else { continue }
+            watched.append(connection.monitor.socket)
+            // What came after a hello waits until the hello is answered.
+            if link.greeting == nil { watched.append(connection.socket) }
         }
         if isBusy { usleep(Courier.napMicroseconds) }
         try waitForInput(on: watched, or: shared.courierWakeup, timeoutMilliseconds: isBusy ? 0 : waitMilliseconds)
@@ -97,9 +102,10 @@ final class Courier {
         takeArrivals()
         readLetters()
         for index in links.indices { try listen(to: index) }
-        chooseActive()
         save(evenAfterFailure: false)
         forgetRowsOfOldDatabase()
+        meetWorkers()
+        chooseActive()
         try sendHellos()
         try send()
         shared.hookMemory.adapt(isNeeded: active != nil, now: Clock.steadyMilliseconds())
@@ -127,7 +133,8 @@ final class Courier {
         guard evenAfterFailure || now >= saveAtSteadyMilliseconds else { return }
         do {
             try saveArrivalsAndSettlements()
-            try saveFlagsAndReviewAnswers()
+            try saveFlags()
+            try saveReviewAnswers()
         } catch {
             saveAtSteadyMilliseconds = now &+ 1_000
             // The bytes are given back: the archive has them, and memory stays bounded by the ids.
@@ -148,10 +155,11 @@ final class Courier {
     private func saveArrivalsAndSettlements() throws(SQLiteError) {
         guard !arrivals.isEmpty || !settlements.isEmpty else { return }
         isBusy = true
-        let sequences = try shared.store.save(arrivals: arrivals, settlements: settlements)
+        let (sequences, givenBack) = try shared.store.save(arrivals: arrivals, settlements: settlements)
+        if givenBack > 0 { noteGivenBack(givenBack) }
         var refused: [Settlement] = []
         for (arrival, sequence) in zip(arrivals, sequences) {
-            if let tooLarge = refuseTooLarge(sequence, sizeBytes: arrival.sizeBytes) {
+            if let tooLarge = refuseTooLarge(sequence, arrival.instance, sizeBytes: arrival.sizeBytes) {
                 refused.append(tooLarge)
                 continue
             }
@@ -171,21 +179,34 @@ final class Courier {
         settlements = refused
     }
 
-    private func saveFlagsAndReviewAnswers() throws(SQLiteError) {
-        guard !flags.isEmpty || !reviewAnswers.isEmpty else { return }
-        let readable = try shared.store.save(flags: flags.map(\.message), reviewAnswers: reviewAnswers)
-        for ((link, message), isReadable) in zip(flags, readable) where links.indices.contains(link) {
-            let answer: ToWorker =
-                isReadable
-                ? .flagAck(flag: message.flag, revision: Int(truncatingIfNeeded: message.revision))
-                : .error(name: "bad-flag", text: "The payload of flag \(message.flag) is not a flag.")
-            if !isReadable { complain("a flag whose payload is not a flag") }
+    private func saveFlags() throws(SQLiteError) {
+        guard !flags.isEmpty else { return }
+        let (answers, receipt) = try shared.store.save(flags: flags.map(\.message))
+        for ((link, message), answer) in zip(flags, answers) where links.indices.contains(link) {
+            let revision = Int(truncatingIfNeeded: message.revision)
+            let reply: ToWorker
+            switch answer {
+            case .kept(let held):
+                reply = .flagAck(
+                    flag: message.flag, revision: revision, held: Int(truncatingIfNeeded: held), receipt: receipt)
+            case .foreign:
+                shared.live.update { $0.foreignFlags &+= 1 }
+                reply = .flagAck(flag: message.flag, revision: revision, held: revision, receipt: receipt)
+            case .unreadable:
+                complain("a flag whose payload is not a flag")
+                reply = .error(name: "bad-flag", text: "The payload of flag \(message.flag) is not a flag.")
+            }
             // A lost acknowledgement makes the worker repeat the flag, which does no harm.
-            _ = try? links[link].send(answer)
+            _ = try? links[link].send(reply)
         }
         flags.removeAll()
-        reviewAnswers.removeAll()
         shared.askArchivist(.look)
+    }
+
+    private func saveReviewAnswers() throws(SQLiteError) {
+        guard !reviewAnswers.isEmpty else { return }
+        if try shared.store.save(reviewAnswers: reviewAnswers) { backlogMayHaveMore = true }
+        reviewAnswers.removeAll()
     }
 
     /// When a damaged database was set aside, its numbers mean nothing any more.

@@ -30,6 +30,10 @@ final class LiveState: Sendable {
         var foundInLog = 0
         /// Nil while the database could not be read yet.
         var figures: Store.Figures?
+        /// Instances that a worker had acknowledged and that went back to the outbox.
+        var givenBack = 0
+        /// Flags of studies that belong to another worker by now; acknowledged and not kept.
+        var foreignFlags = 0
     }
 
     private let snapshot = Mutex(Snapshot())

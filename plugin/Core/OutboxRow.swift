@@ -19,10 +19,18 @@ struct Settlement: Sendable {
     static let tooLarge = "too-large"
 
     var sequence: Int64
+    var instance: GatewayInstanceID
     var outcome: String
     /// Empty when it is not known.
     var studyInstanceUID: String
     var reason: String
     /// The routing rule that decided about it; nil when there are no rules, or when it is not known any more.
     var rule: String?
+    /// Nil when the gateway itself settled it.
+    var worker: Acknowledger?
+
+    struct Acknowledger: Sendable {
+        var name: String
+        var receipt: Receipt
+    }
 }

@@ -20,6 +20,7 @@ struct Reading {
 
 /// An instance that a worker has not acknowledged yet.
 struct InFlight {
+    var instance: GatewayInstanceID
     var sentBytes: Int
     var reservedBytes: Int
     var rule: String?

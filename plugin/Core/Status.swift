@@ -100,9 +100,10 @@ struct Status {
     private func archive(_ live: LiveState.Snapshot, _ composer: Connection) throws(SQLiteError) -> String {
         try object(
             """
-            SELECT json_object('found_in_log', ?, 'instances_gone', ?, 'read_failures', ?, 'messages_not_understood', ?)
-            """, composer, Value(live.foundInLog), Value(live.instancesGone), Value(live.readFailures),
-            Value(live.messagesNotUnderstood))
+            SELECT json_object('found_in_log', ?, 'given_back', ?, 'instances_gone', ?, 'read_failures', ?,
+                'foreign_flags', ?, 'messages_not_understood', ?)
+            """, composer, Value(live.foundInLog), Value(live.givenBack), Value(live.instancesGone),
+            Value(live.readFailures), Value(live.foreignFlags), Value(live.messagesNotUnderstood))
     }
 
     private func object(_ sql: String, _ composer: Connection, _ values: Value...) throws(SQLiteError) -> String {

@@ -20,6 +20,8 @@ final class Store: Sendable {
         var lock: DirectoryLock?
         var failure: String?
         var retryAtMilliseconds: Int64 = 0
+        /// The state of the database whose receipts have jumped since the process began.
+        var jumpedState = ""
     }
 
     // Unchecked: reached through the lock `reader` alone, which is held for as long as the connection is used.
@@ -125,6 +127,9 @@ final class Store: Sendable {
             makeDirectory()
             if writer.lock == nil { writer.lock = try DirectoryLock(directory: directory) }
             let connection = try openFile()
+            if try Store.receipts(in: connection).state != writer.jumpedState {
+                writer.jumpedState = try Store.jumpReceipts(in: connection)
+            }
             writer.connection = connection
             return connection
         } catch {

@@ -36,9 +36,20 @@ final class WorkerLink {
     /// Attempts that were refused since start.
     private(set) var refusals = 0
 
+    struct Greeting {
+        var worker: String
+        var session: String
+        var version: String
+        var receipts: ReceiptBook
+    }
+
     /// The worker process we agreed with; nil before its hello and after its loss.
     var session: String?
+    /// A hello whose receipts are not compared with the database yet. Nothing is read from the link until they are.
+    var greeting: Greeting?
     var wasLost = false
+    /// Of the last hello that was compared.
+    var receipts = ReceiptBook(state: "")
     var name = ""
     var version = ""
     var creditBytes: Int64 = 0
