@@ -107,6 +107,74 @@ def test_markup_in_names_and_model_output_is_text_and_a_verdict_survives_a_reloa
     print(f"screenshots: {PICTURES}")
 
 
+def test_the_page_is_read_and_answered_with_the_keyboard_alone(page, phantoms, tmp_path):
+    orthanc = page.hospital.orthanc
+    page.open(orthanc.url + "/gantry/app/")
+    # Two of three studies are the same patient's.
+    folder = tmp_path / "studies"
+    for number, patient in enumerate(["P1", "P2", "P1"]):
+        (folder / str(number)).mkdir(parents=True)
+        run("cp", *phantoms[number].files, folder / str(number))
+        files = sorted((folder / str(number)).glob("*.dcm"))
+        run("/usr/bin/dcmodify", "-nb", "-m", f"PatientID={patient}", "-m", f"PatientName=Doe^{patient}", *files)
+        orthanc.send(files)
+    page.hospital.wait_for_flags([study.uid for study in phantoms[:3]])
+    # They came by themselves, and those who hear the page were told.
+    page.wait_for("document.querySelectorAll('tbody tr').length === 3 && document.title.startsWith('(3)')")
+    page.wait_for("[...document.querySelectorAll('tbody tr')].every(row => row.innerText.includes('final'))")
+    assert "critical" in page.text("#news")
+    assert page.evaluate("[...document.querySelectorAll('button')].every(b => b.textContent || b.ariaLabel)")
+
+    focused = "document.activeElement?.closest('tbody tr')?.dataset.study ?? null"
+    order = page.evaluate("[...document.querySelectorAll('tbody tr')].map(row => row.dataset.study)")
+    page.press("j")
+    assert page.evaluate(focused) == order[0]
+    # Without a name there is no verdict: the cursor goes where the name belongs.
+    page.press("a")
+    assert page.evaluate("document.activeElement.id") == "reviewer"
+    page.type("Dr. Jada")
+    page.press("Tab")
+    page.evaluate("document.activeElement.blur()")
+    page.press("j")
+    page.press("d")
+    page.wait_for(f"document.querySelector('tr[data-study=\"{order[0]}\"]').innerText.includes('Dr. Jada: disagree')")
+    # A row that was made anew keeps the focus.
+    assert page.evaluate(focused) == order[0]
+    page.press("j")
+    page.press("j")
+    page.press("k")
+    assert page.evaluate(focused) == order[1]
+    page.press("a")
+    page.wait_for(f"document.querySelector('tr[data-study=\"{order[1]}\"]').innerText.includes('Dr. Jada: agree')")
+    page.screenshot(PICTURES / "keyboard-1280.png")
+    page.reload()
+    page.wait_for("document.body.innerText.includes('Dr. Jada: agree')")
+    assert "Dr. Jada: disagree" in page.text("tbody")
+
+    def choose(name, value):
+        page.evaluate(f"(() => {{ const select = document.getElementById('filter-{name}'); select.value = '{value}';"
+                      " select.dispatchEvent(new Event('change')); })()")
+        return page.evaluate("[...document.querySelectorAll('tbody tr')].map(row => row.dataset.study)")
+
+    assert choose("status", "not reviewed") == order[2:]
+    assert sorted(choose("status", "reviewed")) == sorted(order[:2])
+    assert choose("status", "preliminary") == []
+    assert page.text("#empty") == "No flagged study passes the filter."
+    assert len(choose("status", "")) == 3
+    assert len(choose("modality", "CT")) == 3
+    # The patient's other study is one click away.
+    page.click('button[data-action="patient"]')
+    page.wait_for("document.querySelectorAll('tbody tr').length === 2")
+    assert page.evaluate("[...document.querySelectorAll('tbody tr')].every(row => row.innerText.includes('P1'))")
+    page.resize(400, 800)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    page.screenshot(PICTURES / "keyboard-400.png")
+    page.click("#filter-patient")
+    page.wait_for("document.querySelectorAll('tbody tr').length === 3")
+    assert_nothing_was_executed(page)
+    print(f"screenshots: {PICTURES}")
+
+
 def test_the_page_allows_nothing_but_its_own_files(page):
     url = page.hospital.orthanc.url + "/gantry/app/"
     for name in ("", "app.js", "app.css"):

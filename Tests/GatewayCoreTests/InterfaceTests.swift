@@ -73,6 +73,23 @@ import Testing
         }
     }
 
+    @Test func `a directory in use is refused without touching anybody's descriptors`() throws {
+        let place = try Place()
+        let directory = place.directory.path
+        let lock = try DirectoryLock(directory: directory)
+        DispatchQueue.concurrentPerform(iterations: 4) { lane in
+            for _ in 0..<1_000 {
+                if lane == 0 {
+                    #expect(throws: SQLiteError.self) { try DirectoryLock(directory: directory) }
+                } else {
+                    let descriptor = open("/dev/null", O_RDONLY)
+                    #expect(close(descriptor) == 0)
+                }
+            }
+        }
+        withExtendedLifetime(lock) {}
+    }
+
     @Test func `what was handed over before the stop is in the outbox after it`() throws {
         let place = try Place()
         let host = ScriptedHost()

@@ -12,12 +12,15 @@ final class DirectoryLock: Sendable {
 
     /// - Throws: `SQLiteError` when another gateway uses the directory. A file system without locks keeps nobody out.
     init(directory: String) throws(SQLiteError) {
-        descriptor = unsafe open("\(directory)/gateway.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        if descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
-            Glibc.close(descriptor)
+        let opened = unsafe open("\(directory)/gateway.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        if opened >= 0, flock(opened, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
+            Glibc.close(opened)
             throw SQLiteError(
                 code: 5, text: "another gateway uses \(directory); close it, or set StateDirectory to another one")
         }
+        // Only now: `deinit` also runs for an object whose initialiser throws when every property is set, and a
+        // descriptor that is closed twice is somebody else's the second time.
+        descriptor = opened
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
