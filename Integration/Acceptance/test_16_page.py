@@ -175,6 +175,24 @@ def test_the_page_is_read_and_answered_with_the_keyboard_alone(page, phantoms, t
     print(f"screenshots: {PICTURES}")
 
 
+def test_orthanc_explorer_shows_the_flag_as_text_and_leads_to_the_worklist(page, phantoms):
+    orthanc = page.hospital.orthanc
+    # Names of Orthanc's own are not ours to escape: here only the model is hostile.
+    orthanc.send(phantoms[0].files)
+    page.hospital.wait_for_flags([phantoms[0].uid])
+    study = orthanc.get("/studies")[0]
+    page.open(f"{orthanc.url}/app/explorer.html#study?uuid={study}")
+    page.wait_for("document.getElementById('gantry-flag') !== null")
+    assert TITLE in page.text("#gantry-flag") and "critical" in page.text("#gantry-flag")
+    assert page.evaluate("document.querySelector('#gantry-flag svg') === null")
+    page.screenshot(PICTURES / "explorer-study.png")
+    page.open(f"{orthanc.url}/app/explorer.html")
+    page.wait_for("document.getElementById('gantry-worklist')?.offsetParent != null")
+    page.click("#gantry-worklist")
+    page.wait_for("location.pathname.endsWith('/gantry/app/') && document.querySelector('tbody tr') !== null")
+    assert page.evaluate("typeof window.scripted") == "undefined" and page.dialogs == []
+
+
 def test_the_page_allows_nothing_but_its_own_files(page):
     url = page.hospital.orthanc.url + "/gantry/app/"
     for name in ("", "app.js", "app.css"):

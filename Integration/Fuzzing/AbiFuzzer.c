@@ -13,6 +13,8 @@
 
 enum { DIRECTORIES = 2, HANDLES = 4, MOODS = 8 };
 
+/* In memory: each input begins with an empty database. */
+static char folder[] = "/dev/shm/gantry-abi-XXXXXX";
 static char directories[DIRECTORIES][64];
 /* How callbacks behave, from the input; they run on other threads, which read whatever is there. */
 static volatile uint8_t moods[MOODS];
@@ -150,14 +152,6 @@ static int32_t ask(input *data, gantry_gateway *gateway, uint8_t call) {
     return code;
 }
 
-int LLVMFuzzerInitialize(int *count, char ***arguments) {
-    (void)count, (void)arguments;
-    char folder[] = "/dev/shm/gantry-abi-XXXXXX";
-    if (mkdtemp(folder) == NULL) fail("cannot make a folder in /dev/shm");
-    for (int index = 0; index < DIRECTORIES; index++) snprintf(directories[index], 64, "%s/%d", folder, index);
-    return 0;
-}
-
 static void forget_state(void) {
     static const char *const names[] = {"gateway.sqlite", "gateway.sqlite-wal", "gateway.sqlite-shm", "gateway.origin"};
     for (int index = 0; index < DIRECTORIES; index++)
@@ -166,6 +160,25 @@ static void forget_state(void) {
             snprintf(path, sizeof path, "%s/%s", directories[index], names[name]);
             unlink(path);
         }
+}
+
+static void forget_everything(void) {
+    forget_state();
+    for (int index = 0; index < DIRECTORIES; index++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/gateway.lock", directories[index]);
+        unlink(path);
+        rmdir(directories[index]);
+    }
+    rmdir(folder);
+}
+
+int LLVMFuzzerInitialize(int *count, char ***arguments) {
+    (void)count, (void)arguments;
+    if (mkdtemp(folder) == NULL) fail("cannot make a folder in /dev/shm");
+    for (int index = 0; index < DIRECTORIES; index++) snprintf(directories[index], 64, "%s/%d", folder, index);
+    atexit(forget_everything);
+    return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
