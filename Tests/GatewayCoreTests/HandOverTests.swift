@@ -133,7 +133,7 @@ import Wire
         #expect(host.store("small", [1], in: gateway) == 0)
         let handedOver = try #require(try worker.nextInstance())
         #expect(handedOver.id == "small")
-        try worker.acknowledge(handedOver.sequence)
+        try worker.acknowledge(handedOver)
         #expect(eventually { gateway.number("outcomes", "too-large") == 2 })
         #expect(eventually { gateway.number("outbox", "waiting") == 0 })
         #expect(try worker.nextInstance(within: 0.3) == nil)

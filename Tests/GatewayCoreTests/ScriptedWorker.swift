@@ -16,6 +16,7 @@ final class ScriptedWorker {
     /// What the gateway said of its own in its last hello.
     private(set) var gatewayReceipts = ReceiptBook(state: "")
 
+    private let name: String
     private let doorkeeper: Doorkeeper?
     /// With the port that was chosen for `*`.
     var endpoint: String { socket.lastEndpoint }
@@ -24,8 +25,8 @@ final class ScriptedWorker {
     ///   - keys: with which CURVE is spoken; nil for none.
     ///   - gateway: the public key of the gateway that may connect.
     init(
-        _ endpoint: String, credit: Int64 = 1 << 30, receipts: ReceiptBook? = nil, keys: CurveKeyPair? = nil,
-        gateway: String = ""
+        _ endpoint: String, name: String = "scripted", credit: Int64 = 1 << 30, receipts: ReceiptBook? = nil,
+        keys: CurveKeyPair? = nil, gateway: String = ""
     ) throws {
         self.receipts = receipts ?? ReceiptBook(state: UUID().uuidString)
         let context = try Context()
@@ -34,6 +35,7 @@ final class ScriptedWorker {
         if let keys { try socket.serveCurve(keys) }
         try socket.bind(endpoint)
         self.credit = credit
+        self.name = name
     }
 
     deinit { doorkeeper?.stop() }
@@ -64,7 +66,7 @@ final class ScriptedWorker {
             let message = try ToWorker(Envelope(frames: frames.dropFirst().dropLast().map(\.bytes)))
             if case .hello(_, _, _, let book) = message {
                 gatewayReceipts = book
-                try say(.hello(worker: "scripted", session: session, version: "test", receipts: receipts))
+                try say(.hello(worker: name, session: session, version: "test", receipts: receipts))
                 try say(.credit(bytes: credit))
             } else {
                 waiting.append((message, payload.bytes))

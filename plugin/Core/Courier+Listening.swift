@@ -48,7 +48,9 @@ extension Courier {
         case .hello(let worker, let session, let version, let receipts):
             greet(index, .init(worker: worker, session: session, version: version, receipts: receipts))
         case .credit(let bytes):
-            if link.session != nil { link.creditBytes = bytes }
+            guard link.session != nil else { return }
+            if (link.creditBytes > 0) != (bytes > 0) { presenceAtSteadyMilliseconds = 0 }
+            link.creditBytes = bytes
         case .ack(let sequence, let instance, let outcome, let studyInstanceUID, let reason, let receipt):
             // From another session than the one we sent it to, it is just as true, unless the worker lost it since.
             guard link.receipts.mayHold(receipt) else { return }
@@ -78,8 +80,7 @@ extension Courier {
             guard link.receipts.mayHold(receipt) else { return }
             reviewAnswers.append(.init(review: review, accepted: accepted, reason: reason, receipt: receipt))
         case .modelStatus:
-            let models = payload.text
-            shared.live.update { $0.models = models }
+            link.models = payload.text
         case .bye: lose(index, because: "it said goodbye")
         case .error(let name, let text):
             shared.host.warning("The worker could not read a message: \(name), \(text)")
@@ -100,12 +101,18 @@ extension Courier {
         for link in links {
             // What was read before the hello comes first.
             guard let greeting = link.greeting, settlements.isEmpty, reviewAnswers.isEmpty else { continue }
+            guard !isNameTaken(greeting) else {
+                link.greeting = nil
+                link.refuse("a connected worker has the same name, \(greeting.worker); give each worker its own")
+                continue
+            }
             // Without the database nobody can be met; the next turn tries again.
             guard let count = try? shared.store.meet(worker: greeting.worker, receipts: greeting.receipts) else {
                 return
             }
             link.greeting = nil
             link.session = greeting.session
+            link.clearRefusal()
             link.receipts = greeting.receipts
             link.name = greeting.worker
             link.version = greeting.version
@@ -124,6 +131,13 @@ extension Courier {
         }
     }
 
+    /// A worker is known by its name and its database; two of one name would look like one that lost its database.
+    private func isNameTaken(_ greeting: WorkerLink.Greeting) -> Bool {
+        links.contains {
+            $0.session != nil && $0.name == greeting.worker && $0.receipts.state != greeting.receipts.state
+        }
+    }
+
     /// Instances that wait in the outbox again.
     func noteGivenBack(_ count: Int) {
         backlogMayHaveMore = true
@@ -139,17 +153,9 @@ extension Courier {
         link.creditBytes = 0
         link.wasLost = true
         shared.host.warning(
-            "Worker \(link.name) at \(link.address.endpoint) is lost: \(reason). Instances wait until it is back.")
-        guard index == active else { return }
-        active = nil
-        takeBackEverything()
-    }
-
-    /// Stays with a worker as long as it lives, so that studies are not split.
-    func chooseActive() {
-        if let active, links.indices.contains(active), links[active].creditBytes > 0 || !inFlight.isEmpty { return }
-        let willing = links.indices.first { links[$0].session != nil && links[$0].creditBytes > 0 }
-        active = willing ?? active ?? links.indices.first { links[$0].session != nil }
+            "Worker \(link.name) at \(link.address.endpoint) is lost: \(reason). Instances wait until it is back"
+                + (links.count == 1 ? "." : " or, after \(shared.settings.failOverSeconds) s, go to another one."))
+        takeBack(from: index)
     }
 
     func sendHellos() throws(ZeroMQError) {

@@ -15,8 +15,6 @@ final class Courier {
 
     let shared: Shared
     let links: [WorkerLink]
-    /// The link that gets instances: a study goes to one worker.
-    var active: Int?
 
     // Not committed yet.
     private var arrivals: [Arrival] = []
@@ -47,6 +45,10 @@ final class Courier {
     /// Our own, as last read from the database; without a state before that.
     var receipts = ReceiptBook(state: "")
     var complaints = 0
+    /// Workers (`ReceiptBook.state`) of studies by StudyInstanceUID; see Courier+Sharing.
+    var assignments: [String: String] = [:]
+    var presence = WorkerPresence()
+    var presenceAtSteadyMilliseconds: Int64 = 0
     /// Whether the turn carried instances.
     private var isBusy = false
     /// After a turn that did, the next one waits for company: one transaction and one poll serve several instances, and
@@ -105,10 +107,10 @@ final class Courier {
         save(evenAfterFailure: false)
         forgetRowsOfOldDatabase()
         meetWorkers()
-        chooseActive()
+        watchPresence()
         try sendHellos()
         try send()
-        shared.hookMemory.adapt(isNeeded: active != nil, now: Clock.steadyMilliseconds())
+        shared.hookMemory.adapt(isNeeded: links.contains { $0.session != nil }, now: Clock.steadyMilliseconds())
         publish()
         reportRefusal()
         count()
@@ -116,7 +118,7 @@ final class Courier {
 
     /// Short when something waits for room or for a retry, else until the next hello.
     private var waitMilliseconds: Int {
-        if !outgoing.isEmpty && active != nil { return 20 }
+        if links.contains(where: { $0.load.queuedCount > 0 }) { return 20 }
         return arrivals.isEmpty && settlements.isEmpty ? 250 : 100
     }
 
@@ -228,9 +230,9 @@ final class Courier {
                 fetching = false
                 answers.append(FetchAnswer(link: link, request: request, instance: instance, result: result))
             case .studyComplete(let study):
-                if let active, links.indices.contains(active) {
-                    // A hint: without it the worker waits for its quiet period.
-                    _ = try? links[active].send(.studyComplete(studyInstanceUID: study))
+                // A hint: without it the study's worker waits for its quiet period.
+                for link in links where link.session != nil {
+                    _ = try? link.send(.studyComplete(studyInstanceUID: study))
                 }
             case .reviewsAdded: reviewsAtSteadyMilliseconds = 0
             case .outboxGrew: backlogMayHaveMore = true
@@ -271,19 +273,22 @@ final class Courier {
     }
 
     private func publish() {
-        let workers = links.enumerated().map { index, link in
+        let workers = links.map { link in
             LiveState.Worker(
                 endpoint: link.address.endpoint, name: link.name, version: link.version,
-                isConnected: link.isConnected && link.session != nil, isActive: index == active,
+                isConnected: link.isConnected && link.session != nil,
                 creditBytes: link.creditBytes, heardAtMilliseconds: link.heardAtMilliseconds, refusal: link.refusal,
-                refusals: link.refusals)
+                refusals: link.refusals, inFlightInstances: link.load.inFlightInstances,
+                inFlightBytes: link.load.inFlightBytes)
         }
         let flying = inFlight.count
         let bytes = inFlightBytes
-        let waiting = outgoing.count &+ reading.count
+        let waiting = links.reduce(outgoing.count &+ reading.count) { $0 &+ $1.load.queuedCount }
+        let models = links.first { $0.session != nil && !$0.models.isEmpty }?.models
         let notUnderstood = complaints
         shared.live.update { live in
             live.workers = workers
+            if let models { live.models = models }
             live.inFlightInstances = flying
             live.inFlightBytes = bytes
             live.waitingInMemory = waiting

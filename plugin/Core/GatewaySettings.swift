@@ -5,7 +5,8 @@ import ZeroMQ
 /// What the administrator can set; see `names` for the keys.
 struct GatewaySettings: Sendable, Equatable {
     static let names = [
-        "Name", "Workers", "WorkerKey", "KeyFile", "WorkerUser", "WindowMegabytes", "StateDirectory", "KeepDays",
+        "Name", "Workers", "WorkerKey", "KeyFile", "WorkerUser", "FailOverSeconds", "WindowMegabytes", "StateDirectory",
+        "KeepDays",
         "WorklistHours", "Backfill", "LargestInstanceMegabytes", "RefuseWithoutWorkerSeconds",
         "Rules",
     ]
@@ -18,6 +19,8 @@ struct GatewaySettings: Sendable, Equatable {
     var keyFile: String
     /// A user beside this process's and root whose local sockets are taken for a worker's; empty when there is none.
     var workerUser: String
+    /// How long the studies of a worker that is away wait for it while another one is there.
+    var failOverSeconds: Int64
     /// Most bytes of instances in this process.
     var windowBytes: Int
     /// A larger instance is not handed over.
@@ -45,6 +48,7 @@ struct GatewaySettings: Sendable, Equatable {
             let key = endpoint.hasPrefix("tcp://") ? keys[endpoint] ?? keys[""] : nil
             return WorkerAddress(endpoint: endpoint, publicKey: key ?? "")
         }
+        failOverSeconds = reader.integer("FailOverSeconds", default: 30, in: 0...86_400)
         keyFile = reader.text("KeyFile", default: "")
         workerUser = reader.text("WorkerUser", default: "", maximumBytes: 64)
         let megabytes = reader.integer("WindowMegabytes", default: 64, in: 1...65_536)

@@ -8,13 +8,15 @@ final class LiveState: Sendable {
         var name = ""
         var version = ""
         var isConnected = false
-        var isActive = false
         var creditBytes: Int64 = 0
         var heardAtMilliseconds: Int64 = 0
         /// Why nothing is sent to this endpoint; empty when nothing is wrong with it.
         var refusal = ""
         /// Attempts to connect that were refused since start.
         var refusals = 0
+        /// Sent and not acknowledged.
+        var inFlightInstances = 0
+        var inFlightBytes = 0
     }
 
     struct Snapshot: Sendable {

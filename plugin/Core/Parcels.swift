@@ -10,6 +10,8 @@ struct Outgoing {
     var reservedBytes: Int
     /// The routing rule that handed it over; nil before the rules were asked, and when there are none.
     var rule: String?
+    /// StudyInstanceUID; empty where nobody had to know it.
+    var study = ""
 }
 
 /// An instance that the archivist is reading back.
@@ -21,6 +23,10 @@ struct Reading {
 /// An instance that a worker has not acknowledged yet.
 struct InFlight {
     var instance: GatewayInstanceID
+    /// Index of the link it was sent over.
+    var link: Int
+    /// StudyInstanceUID; empty where nobody had to know it.
+    var study: String
     var sentBytes: Int
     var reservedBytes: Int
     var rule: String?

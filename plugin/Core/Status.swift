@@ -40,11 +40,13 @@ struct Status {
             texts.append(
                 try object(
                     """
-                    SELECT json_object('endpoint', ?, 'name', ?, 'version', ?, 'connected', json(?), 'active', json(?),
-                        'credit_bytes', ?, 'heard_at_ms', ?, 'refused', nullif(?, ''), 'refusals', ?)
+                    SELECT json_object('endpoint', ?, 'name', ?, 'version', ?, 'connected', json(?), 'credit_bytes', ?,
+                        'in_flight_instances', ?, 'in_flight_bytes', ?, 'heard_at_ms', ?, 'refused', nullif(?, ''),
+                        'refusals', ?)
                     """, composer, .text(worker.endpoint), .text(worker.name), .text(worker.version),
-                    .text(worker.isConnected ? "true" : "false"), .text(worker.isActive ? "true" : "false"),
-                    .integer(worker.creditBytes), .integer(worker.heardAtMilliseconds), .text(worker.refusal),
+                    .text(worker.isConnected ? "true" : "false"), .integer(worker.creditBytes),
+                    Value(worker.inFlightInstances), Value(worker.inFlightBytes), .integer(worker.heardAtMilliseconds),
+                    .text(worker.refusal),
                     Value(worker.refusals)))
         }
         return "[\(texts.joined(separator: ","))]"

@@ -92,13 +92,19 @@ extension Store {
     }
 
     /// Rows after `sequence`, oldest first.
-    func outbox(after sequence: Int64, limit: Int) throws(SQLiteError) -> [OutboxRow] {
+    ///
+    /// - Parameter absent: workers whose studies wait for them.
+    func outbox(
+        after sequence: Int64, limit: Int, withoutStudiesOf absent: Set<String>
+    ) throws(SQLiteError) -> [OutboxRow] {
         try write { database throws(SQLiteError) in
             try database.rows(
                 """
                 SELECT sequence, instance, size_bytes, received_at_ms, calling_ae_title FROM outbox
-                WHERE sequence > ? ORDER BY sequence LIMIT ?
-                """, [.integer(sequence), Value(limit)]
+                WHERE sequence > ?1 AND NOT EXISTS (SELECT 1 FROM study s
+                    WHERE s.id = outbox.study AND instr(?3, ' ' || s.worker_state || ' ') > 0)
+                ORDER BY sequence LIMIT ?2
+                """, [.integer(sequence), Value(limit), .text(" \(absent.joined(separator: " ")) ")]
             ) { row in
                 GatewayInstanceID(row.text(1) ?? "").map { instance in
                     OutboxRow(

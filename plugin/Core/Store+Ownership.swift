@@ -97,6 +97,33 @@ extension Store {
             "study = ?1 AND worker_state NOT IN ('', ?2)", .integer(study), .text(state), in: database)
     }
 
+    /// The state of the worker whose the study is; empty for none.
+    func owner(of studyInstanceUID: String) throws(SQLiteError) -> String {
+        try write { database throws(SQLiteError) in
+            try database.first("SELECT worker_state FROM study WHERE study_instance_uid = ?", .text(studyInstanceUID)) {
+                $0.text(0) ?? ""
+            } ?? ""
+        }
+    }
+
+    /// The states of all workers that have acknowledged something.
+    func owners() throws(SQLiteError) -> [String] {
+        try write { database throws(SQLiteError) in
+            try database.rows("SELECT state FROM worker", []) { $0.text(0) ?? "" }
+        }
+    }
+
+    /// Notes the study of instances that wait for its owner, so that they are not read again before it is back.
+    func park(_ instances: [(sequence: Int64, study: String)]) throws(SQLiteError) {
+        try write { database throws(SQLiteError) in
+            for instance in instances {
+                try database.run(
+                    "UPDATE outbox SET study = (SELECT id FROM study WHERE study_instance_uid = ?) WHERE sequence = ?",
+                    .text(instance.study), .integer(instance.sequence))
+            }
+        }
+    }
+
     /// Moves the outcomes that `condition` selects back to the outbox.
     private static func giveBack(
         _ condition: String, _ values: Value..., in database: Connection

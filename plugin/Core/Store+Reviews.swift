@@ -48,11 +48,16 @@ extension Store {
     }
 
     /// Reviews that no worker has acknowledged, oldest first.
-    func pendingReviews(limit: Int) throws(SQLiteError) -> [(id: String, json: String)] {
+    ///
+    /// - Returns: with the state of the worker whose the study is, empty for none.
+    func pendingReviews(limit: Int) throws(SQLiteError) -> [(id: String, json: String, owner: String)] {
         try write { database throws(SQLiteError) in
             try database.rows(
-                "SELECT review, json FROM review WHERE state = 'pending' ORDER BY at_ms LIMIT ?", [Value(limit)]
-            ) { (id: $0.text(0) ?? "", json: $0.text(1) ?? "") }
+                """
+                SELECT review, json, ifnull(s.worker_state, '') FROM review LEFT JOIN study s ON s.id = review.study
+                WHERE state = 'pending' ORDER BY at_ms LIMIT ?
+                """, [Value(limit)]
+            ) { (id: $0.text(0) ?? "", json: $0.text(1) ?? "", owner: $0.text(2) ?? "") }
         }
     }
 

@@ -53,6 +53,9 @@ final class WorkerLink {
     var name = ""
     var version = ""
     var creditBytes: Int64 = 0
+    /// What the worker last said about its models; JSON, empty before the first.
+    var models = ""
+    var load = WorkerLoad()
     var heardAtSteadyMilliseconds: Int64 = 0
     var heardAtMilliseconds: Int64 = 0
     var helloAtSteadyMilliseconds: Int64 = 0
@@ -137,7 +140,6 @@ final class WorkerLink {
                 if !owners.allows(user) { refuse(SocketOwners.strangers(user)) }
             case .connected:
                 isConnected = true
-                refusal = ""
                 helloAtSteadyMilliseconds = 0
                 return .connected
             case .refused:
@@ -153,18 +155,41 @@ final class WorkerLink {
         return nil
     }
 
+    /// The worker was met: nothing is wrong with the endpoint.
+    func clearRefusal() { refusal = "" }
+
     private func drop() {
         connection = nil
         isConnected = false
     }
 
-    private func refuse(_ reason: String) {
+    /// Ends the connection for a while; one log line for each new reason.
+    func refuse(_ reason: String) {
         drop()
         refusals &+= 1
         attemptAtSteadyMilliseconds = Clock.steadyMilliseconds() &+ WorkerLink.refusedMilliseconds
         guard reason != refusal else { return }
         refusal = reason
         host.error("The worker's endpoint \(address.endpoint) is refused: \(reason). Nothing is sent there.")
+    }
+
+    // MARK: Instances
+
+    /// What the worker could take at once.
+    var freeBytes: Int64 { creditBytes &- Int64(load.bytes) }
+
+    /// Sends the next instance that waits in memory.
+    ///
+    /// - Parameter limit: most bytes in flight.
+    /// - Returns: what was sent; nil when nothing waits, the limit is reached, or it cannot be sent now.
+    func sendNext(limit: Int) throws(ZeroMQError) -> Outgoing? {
+        guard let next = load.next(limit: limit) else { return nil }
+        let message = ToWorker.instance(
+            sequence: next.row.sequence, instance: next.row.instance,
+            receivedAtMilliseconds: next.row.receivedAtMilliseconds, callingAETitle: next.row.callingAETitle)
+        guard try send(message, payload: next.payload.makeFrame()) else { return nil }
+        load.launch()
+        return next
     }
 
     // MARK: Messages
