@@ -45,9 +45,17 @@ def read(text, typed=True):
 
 
 def check_histogram(name, values):
-    buckets = [(key, value) for key, value in values.items() if key.startswith(f"{name}_bucket{{le=")]
-    counts = [value for _, value in buckets]
-    if not buckets or buckets[-1][0] != f'{name}_bucket{{le="+Inf"}}' or counts != sorted(counts):
-        raise ValueError(f"{name}: the buckets are not cumulative, or +Inf is not the last")
-    if values[f"{name}_count"] != counts[-1] or f"{name}_sum" not in values:
-        raise ValueError(f"{name}: count or sum is missing or wrong")
+    series = {}
+    for key, value in values.items():
+        match = re.fullmatch(rf'{name}_bucket\{{(?:(.*),)?le="([^"]+)"\}}', key)
+        if match:
+            series.setdefault(match[1], []).append((match[2], value))
+    if not series:
+        raise ValueError(f"{name} has no buckets")
+    for labels, buckets in series.items():
+        bounds, counts = [float(bound) for bound, _ in buckets], [count for _, count in buckets]
+        if bounds[-1] != float("inf") or bounds != sorted(bounds) or counts != sorted(counts):
+            raise ValueError(f"{name}: the buckets are not cumulative, or +Inf is not the last")
+        suffix = f"{{{labels}}}" if labels else ""
+        if values[f"{name}_count{suffix}"] != counts[-1] or f"{name}_sum{suffix}" not in values:
+            raise ValueError(f"{name}: count or sum is missing or wrong")

@@ -268,7 +268,9 @@ final class Courier {
         let now = Clock.steadyMilliseconds()
         guard now >= countAtSteadyMilliseconds else { return }
         countAtSteadyMilliseconds = now &+ Courier.countMilliseconds
-        guard let figures = try? shared.store.count() else { return }
+        // Through the writer's connection, which is this thread's most of the time: a reader may be at a long worklist.
+        let figures = try? shared.store.write { database throws(SQLiteError) in try Store.figures(in: database) }
+        guard let figures else { return }
         shared.live.update { $0.figures = figures }
     }
 

@@ -40,14 +40,18 @@ struct Metrics {
         let counts = handOver.counts
         let taken = "gantry_hook_instances_total"
         let help = "Instances the hook took, with their bytes or with the id alone"
-        add(taken, help, GANTRY_METRIC_COUNTER, labels: Metric.label("kept", "bytes"), value: Double(counts.withBytes))
-        add(taken, help, GANTRY_METRIC_COUNTER, labels: Metric.label("kept", "id"), value: Double(counts.withIDOnly))
+        add(
+            taken, help, GANTRY_METRIC_COUNTER, labels: Metric.label("kept", "with_bytes"),
+            value: Double(counts.withBytes))
+        add(
+            taken, help, GANTRY_METRIC_COUNTER, labels: Metric.label("kept", "with_id_only"),
+            value: Double(counts.withIDOnly))
         counter(
             "gantry_hook_missed_total", "Instances left to the host's log because the queue was full", counts.missed)
 
         let kinds = [
-            (Metric.label("kept", "bytes"), handOver.durationsWithBytes.snapshot),
-            (Metric.label("kept", "id"), handOver.durationsWithIDOnly.snapshot),
+            (Metric.label("kept", "with_bytes"), handOver.durationsWithBytes.snapshot),
+            (Metric.label("kept", "with_id_only"), handOver.durationsWithIDOnly.snapshot),
         ]
         for (kept, durations) in kinds { addDurations(durations, kept: kept) }
         // For monitors that cannot read histograms.

@@ -80,7 +80,9 @@ struct Status {
 
     /// Counts by rule: each one's own words, and how many instances it decided about.
     private func rules(_ composer: Connection) throws(SQLiteError) -> String {
-        let counts = (try? shared.store.count())?.rules ?? [:]
+        guard !shared.settings.rules.isEmpty else { return "[]" }
+        let figures = try? shared.store.read { database throws(SQLiteError) in try Store.figures(in: database) }
+        let counts = figures?.rules ?? [:]
         var texts: [String] = []
         for name in shared.settings.rules.names {
             texts.append(

@@ -23,25 +23,25 @@ extension Store {
         var instances: Int
     }
 
-    /// Reads all figures; some milliseconds for a backlog of 100,000 instances.
-    func count() throws(SQLiteError) -> Figures {
-        try read { database throws(SQLiteError) in
-            var figures = Figures()
-            let outbox = try database.first("SELECT count(*), ifnull(sum(size_bytes), 0) FROM outbox") {
-                (waiting: Int($0.integer(0)), bytes: Int($0.integer(1)))
-            }
-            figures.waiting = outbox?.waiting ?? 0
-            figures.waitingBytes = outbox?.bytes ?? 0
-            figures.oldestReceivedAtMilliseconds =
-                try database.first("SELECT received_at_ms FROM outbox ORDER BY sequence LIMIT 1") { $0.integer(0) }
-            figures.outcomes = try Store.counts("SELECT outcome, instances FROM tally", in: database)
-            figures.flags = try Store.counts("SELECT urgency, count(*) FROM flag GROUP BY urgency", in: database)
-            figures.rules = try Store.counts("SELECT rule, instances FROM rule_tally", in: database)
-            figures.reasons = try database.rows(
-                "SELECT outcome, reason, instances FROM reason_tally ORDER BY outcome, reason"
-            ) { ReasonTally(outcome: $0.text(0) ?? "", reason: $0.text(1) ?? "", instances: Int($0.integer(2))) }
-            return figures
+    /// All figures; some milliseconds for a backlog of 100,000 instances.
+    ///
+    /// - Parameter database: a connection within `read` or `write`.
+    static func figures(in database: Connection) throws(SQLiteError) -> Figures {
+        var figures = Figures()
+        let outbox = try database.first("SELECT count(*), ifnull(sum(size_bytes), 0) FROM outbox") {
+            (waiting: Int($0.integer(0)), bytes: Int($0.integer(1)))
         }
+        figures.waiting = outbox?.waiting ?? 0
+        figures.waitingBytes = outbox?.bytes ?? 0
+        figures.oldestReceivedAtMilliseconds =
+            try database.first("SELECT received_at_ms FROM outbox ORDER BY sequence LIMIT 1") { $0.integer(0) }
+        figures.outcomes = try counts("SELECT outcome, instances FROM tally", in: database)
+        figures.flags = try counts("SELECT urgency, count(*) FROM flag GROUP BY urgency", in: database)
+        figures.rules = try counts("SELECT rule, instances FROM rule_tally", in: database)
+        figures.reasons = try database.rows(
+            "SELECT outcome, reason, instances FROM reason_tally ORDER BY outcome, reason"
+        ) { ReasonTally(outcome: $0.text(0) ?? "", reason: $0.text(1) ?? "", instances: Int($0.integer(2))) }
+        return figures
     }
 
     private static func counts(_ sql: String, in database: Connection) throws(SQLiteError) -> [String: Int] {
