@@ -32,23 +32,34 @@ class Member:
         self.largest_kilobytes = 0
         # For as long as this is set, ending with an error that says why is allowed: a supervisor starts it again.
         self.may_give_up = False
+        # A fault and the supervisor must not both start it.
+        self.lock = threading.Lock()
 
     def start(self, wait=True):
-        self.process.start()
-        self.is_wanted = True
+        with self.lock:
+            self.is_wanted = True
+            if not self.process.running:
+                self.process.start()
         if wait:
             wait_until(f"{self.name} is ready", lambda: not self.process.running or self.ready(), 60)
 
     def kill(self):
-        self.is_wanted = False
-        self.process.kill()
+        with self.lock:
+            self.is_wanted = False
+            self.process.kill()
 
     def signal(self, number):
         self.process.child.send_signal(number)
 
     def stop(self):
-        self.is_wanted = False
-        return self.process.stop()
+        with self.lock:
+            self.is_wanted = False
+            return self.process.stop()
+
+    def death(self):
+        """Its exit status when it ended although it should be there; None when all is well."""
+        with self.lock:
+            return self.process.child.returncode if self.is_wanted and not self.process.running else None
 
     def note_size(self):
         try:
@@ -125,25 +136,22 @@ class Bench:
         """Acts as the supervisor of the processes, and remembers that it had to."""
         while self.is_watching.is_set():
             for member in self.members.values():
-                if member.is_wanted and not member.process.running:
-                    self._restart(member)
+                status = member.death()
+                if status is not None:
+                    self._restart(member, status)
                 member.note_size()
             time.sleep(0.2)
 
-    def _restart(self, member):
-        # A fault may have killed it since.
-        time.sleep(0.05)
-        if not member.is_wanted or member.process.running:
-            return
-        status = member.process.child.returncode
+    def _restart(self, member, status):
         if member.may_give_up and status > 0:
             self.gave_up += 1
         else:
             how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
             self.deaths.append((time.monotonic() - self.started, f"{member.name} ended by itself with {how}"))
         time.sleep(0.5)
-        if member.is_wanted:
-            member.start(wait=False)
+        with member.lock:
+            if member.is_wanted and not member.process.running:
+                member.process.start()
 
     def collect_set_aside(self, name):
         """Takes the databases that a process set aside off its disk, and checks that its log names each."""
