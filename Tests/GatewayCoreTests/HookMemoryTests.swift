@@ -14,7 +14,7 @@ import Testing
         memory.adapt(isNeeded: false, now: 0)
         #expect(memory.residentBytes == 0)
         memory.adapt(isNeeded: true, now: 0)
-        #expect(memory.residentBytes >= 8 * Self.megabyte)
+        #expect(memory.residentBytes >= 16 * Self.megabyte)
         #expect(memory.take(bytes: 1)?.firstChunk != nil)
     }
 
@@ -77,7 +77,7 @@ import Testing
         memory.adapt(isNeeded: true, now: 100_000)
         #expect(memory.residentBytes >= 40 * Self.megabyte)
         memory.adapt(isNeeded: true, now: 200_000)
-        #expect(memory.residentBytes == 8 * Self.megabyte)
+        #expect(memory.residentBytes == 16 * Self.megabyte)
         memory.adapt(isNeeded: false, now: 200_001)
         #expect(memory.residentBytes == 0)
         #expect(memory.take(bytes: 1)?.firstChunk == nil)

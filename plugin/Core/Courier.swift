@@ -53,7 +53,12 @@ final class Courier {
     private var isBusy = false
     /// After a turn that did, the next one waits for company: one transaction and one poll serve several instances, and
     /// the hook need not wake anybody.
-    private static let napMicroseconds: UInt32 = 20_000
+    private static let napMilliseconds: UInt32 = 20
+    /// The nap while instances wait for room or are read back, which then sets the pace.
+    private static let shortNapMilliseconds: UInt32 = 5
+    private static let lookMilliseconds: Int64 = 250
+    private var wantsLook = false
+    private var lookAtSteadyMilliseconds: Int64 = 0
 
     init(_ shared: Shared, context: Context) {
         self.shared = shared
@@ -97,7 +102,10 @@ final class Courier {
             // What came after a hello waits until the hello is answered.
             if link.greeting == nil { watched.append(connection.socket) }
         }
-        if isBusy { usleep(Courier.napMicroseconds) }
+        if isBusy {
+            let isFlowing = outgoing.isEmpty && reading.isEmpty
+            usleep((isFlowing ? Courier.napMilliseconds : Courier.shortNapMilliseconds) &* 1_000)
+        }
         try waitForInput(on: watched, or: shared.courierWakeup, timeoutMilliseconds: isBusy ? 0 : waitMilliseconds)
         if shared.isStopping { return }
         isBusy = false
@@ -111,6 +119,7 @@ final class Courier {
         try sendHellos()
         try send()
         shared.hookMemory.adapt(isNeeded: links.contains { $0.session != nil }, now: Clock.steadyMilliseconds())
+        lookForStudies()
         publish()
         reportRefusal()
         count()
@@ -120,6 +129,15 @@ final class Courier {
     private var waitMilliseconds: Int {
         if links.contains(where: { $0.load.queuedCount > 0 }) { return 20 }
         return arrivals.isEmpty && settlements.isEmpty ? 250 : 100
+    }
+
+    /// New studies are looked up a few times a second, not with each of their instances.
+    private func lookForStudies() {
+        let now = Clock.steadyMilliseconds()
+        guard wantsLook, now >= lookAtSteadyMilliseconds else { return }
+        wantsLook = false
+        lookAtSteadyMilliseconds = now &+ Courier.lookMilliseconds
+        shared.askArchivist(.look)
     }
 
     // MARK: From the hook to the outbox
@@ -176,7 +194,7 @@ final class Courier {
             outgoing.append(Outgoing(row: row, payload: payload, reservedBytes: arrival.sizeBytes))
         }
         for settlement in settlements { land(settlement.sequence) }
-        if !settlements.isEmpty { shared.askArchivist(.look) }
+        if !settlements.isEmpty { wantsLook = true }
         arrivals.removeAll()
         settlements = refused
     }

@@ -18,9 +18,9 @@ final class HookMemory: Sendable {
     /// Memory is made resident in steps of a huge page (x86-64, arm64).
     static let stepBytes = 2_097_152
     private static let chunksPerStep = stepBytes / chunkBytes
-    /// Always resident while a worker is there, and this much ahead of what is used: a courier's nap of 20 ms at
-    /// 400 MB/s.
-    private static let reserveBytes = 8_388_608
+    /// Always resident while a worker is there, and this much ahead of what is used: what 400 MB/s bring during a
+    /// courier's nap.
+    private static let reserveBytes = 16_777_216
     private static let idleMilliseconds: Int64 = 120_000
     /// Beyond this, instances are read back; no gateway receives so much between two turns of the courier.
     private static let mostBytes = 1_073_741_824

@@ -73,9 +73,16 @@ struct Status {
 
     private func durations(_ snapshot: Histogram.Snapshot, _ composer: Connection) throws(SQLiteError) -> String {
         try object(
-            "SELECT json_object('p50', ?, 'p99', ?, 'max', ? / 1000.0)", composer,
+            "SELECT json_object('p50', ?, 'p99', ?, 'max', ? / 1000.0, 'counts', json(?))", composer,
             .integer(snapshot.percentileMicroseconds(0.5)), .integer(snapshot.percentileMicroseconds(0.99)),
-            .integer(snapshot.longestNanoseconds))
+            .integer(snapshot.longestNanoseconds), .text(counts(snapshot)))
+    }
+
+    /// How many durations there are in each bucket that is not empty, by its upper bound.
+    private func counts(_ snapshot: Histogram.Snapshot) -> String {
+        let bounds = Histogram.boundsMicroseconds + [snapshot.longestNanoseconds / 1_000]
+        let members = zip(bounds, snapshot.counts).filter { $0.1 > 0 }.map { "\"\($0.0)\":\($0.1)" }
+        return "{\(members.joined(separator: ","))}"
     }
 
     /// Counts by rule: each one's own words, and how many instances it decided about.

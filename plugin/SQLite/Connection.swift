@@ -71,14 +71,14 @@ public final class Connection {
 
     /// Runs `body` in one transaction, which is rolled back when it throws.
     public func transaction<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
-        try execute("BEGIN IMMEDIATE")
+        try run("BEGIN IMMEDIATE")
         do {
             let result = try body()
-            try execute("COMMIT")
+            try run("COMMIT")
             return result
         } catch {
             // SQLite rolls back by itself after some errors; then this one reports that there is nothing to do.
-            try? execute("ROLLBACK")
+            _ = try? run("ROLLBACK")
             throw error
         }
     }
