@@ -3,6 +3,7 @@
 
 import csv
 import json
+import shutil
 import sqlite3
 import urllib.request
 from pathlib import Path
@@ -154,6 +155,16 @@ def read_rows(file, query, values=()):
 def new_package(out, task="head-ct-haemorrhage", seed=1):
     """A fresh trainable package without Python."""
     run(GANTRY, "model", "new", "--architecture", "small-cnn", "--task", task, "--seed", seed, "--out", out)
+    return out
+
+
+def taking_everything(package, out):
+    """A copy of a package that takes every modality, body part and SOP class."""
+    shutil.copytree(package, out)
+    manifest = Path(out) / "configs" / "gantry.json"
+    settings = json.loads(manifest.read_text())
+    settings["takes"] = {"modalities": [], "body_parts": [], "sop_classes": []}
+    manifest.write_text(json.dumps(settings))
     return out
 
 

@@ -37,7 +37,7 @@ final class DecoderProcess {
         }
         self.id = id
         channel = ours
-        guard case .ready? = try? answer(seconds: 60) else {
+        guard case .ready? = try? answer(seconds: 20) else {
             throw .unavailable("\(settings.executable) \(end()) before it was ready")
         }
     }
