@@ -58,7 +58,7 @@ def test_1_one_library_and_one_section_with_enable(start, phantoms):
     orthanc.send(phantoms[0].files[:2])
     assert not (orthanc.folder / "gantry").exists()
     assert not any(name.startswith("gantry") for name in orthanc_metrics(orthanc))
-    assert "Gantry" not in answer(orthanc.url + "/plugins/explorer.js")[2].decode().replace("Gantry worklist", "")
+    assert b"gantry" not in answer(orthanc.url + "/plugins/explorer.js")[2].lower()
     assert orthanc.stop() == 0
 
 

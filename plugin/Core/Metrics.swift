@@ -136,6 +136,9 @@ struct Metrics {
         counter("gantry_found_in_log_total", "Instances the hook missed and the host's log told", live.foundInLog)
         counter("gantry_instances_gone_total", "Instances the host no longer had", live.instancesGone)
         counter("gantry_read_failures_total", "Instances the host could not read, to be tried again", live.readFailures)
+        counter("gantry_given_back_total", "Acknowledged instances that a worker lost and gets again", live.givenBack)
+        counter(
+            "gantry_foreign_flags_total", "Flags of studies that belong to another worker by now", live.foreignFlags)
         counter("gantry_not_understood_total", "Messages that were not understood", live.messagesNotUnderstood)
     }
 
