@@ -142,7 +142,8 @@ final class Store: Sendable {
         let connection = try Connection(path: path)
         // The file names patients' studies.
         unsafe chmod(path, 0o600)
-        try connection.execute("PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 4000")
+        try connection.execute(
+            "PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 4000")
         try Schema.migrate(connection)
         return connection
     }
