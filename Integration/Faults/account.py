@@ -5,7 +5,9 @@ import sqlite3
 import time
 from dataclasses import dataclass, field
 
+# Without any change; and altogether, should things go on changing for ever.
 PATIENCE_SECONDS = 60
+LONGEST_SECONDS = 1_500
 
 
 @dataclass
@@ -109,29 +111,34 @@ def draw_up(stream, gateway):
 def settle(stream, gateway, quiet_seconds, say):
     """Waits until the outbox is empty, everything is accounted for and stays so; gives the last account, good or not.
 
-    Gives up when nothing has become better for a while."""
-    best, better_at = None, time.monotonic()
-    was_good = False
-    said_at = 0
+    Gives up when nothing has changed for a while."""
+    studies = [study for study in stream.studies if study.acknowledged]
+    still_open = list(studies)
+    started = time.monotonic()
+    seen, changed_at, said_at = None, started, 0
     while True:
-        account = draw_up(stream, gateway)
-        if account:
-            figures = (len(account.bad), account.lost + account.twice, max(account.waiting, 0))
-            if best is None or figures < best:
-                best, better_at = figures, time.monotonic()
-            if not account.bad and account.waiting == 0:
-                if was_good:
-                    return account
-                was_good = True
-                time.sleep(quiet_seconds + 1)
-                continue
-            was_good = False
-        if time.monotonic() - better_at > PATIENCE_SECONDS:
-            return account or Account()
-        if account and account.bad and time.monotonic() - said_at > 10:
+        status = gateway.status()
+        waiting = status["outbox"]["waiting"] if status and status.get("outbox") else -1
+        version = live_version(status)
+        # One by one, as a busy gateway with many studies takes long to answer for all of them.
+        still_open = [study for study in still_open if not judge(study, gateway, version)[0].is_good]
+        if waiting == 0 and not still_open:
+            account = draw_up(stream, gateway)
+            time.sleep(quiet_seconds + 1)
+            again = draw_up(stream, gateway)
+            if account and again and not account.bad and not again.bad and again.waiting == 0:
+                return again
+            still_open = [entry.study for entry in (again.bad if again else [])] or list(studies)
+        figures = (len(still_open), waiting)
+        now = time.monotonic()
+        if figures != seen:
+            seen, changed_at = figures, now
+        if now - changed_at > PATIENCE_SECONDS or now - started > LONGEST_SECONDS:
+            return draw_up(stream, gateway) or Account()
+        if time.monotonic() - said_at > 10:
             said_at = time.monotonic()
-            say(f"waiting: {len(account.bad)} of {account.studies} studies open, {account.waiting} instances in the outbox")
-        time.sleep(2)
+            say(f"waiting: {len(still_open)} of {len(studies)} studies open, {waiting} instances in the outbox")
+        time.sleep(1)
 
 
 def explain(entry, bench):
