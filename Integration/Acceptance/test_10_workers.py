@@ -105,19 +105,22 @@ def test_when_a_worker_dies_for_good_its_study_goes_whole_to_the_other(pair, pha
 def test_a_worker_that_comes_back_in_time_keeps_its_study(pair, phantoms):
     pair = pair(fail_over_seconds=300)
     study = phantoms[2]
-    sender = Sender(pair.gateway, study.files)
-    owner = None
-    for accepted in sender.responses():
-        if accepted == len(study.files) // 2:
-            acknowledged = wait_until(
-                "some are acknowledged",
-                lambda: (lambda found: any(found) and found)([pair.scored_by(worker, study) for worker in pair.workers]),
-                30)
-            owner = acknowledged.index(max(acknowledged))
-            wait_until("the outbox is empty", lambda: pair.gateway.waiting() == 0, 30)
-            pair.workers[owner].kill()
-    sender.finish()
-    assert pair.gateway.waiting() > 0
+    half = len(study.files) // 2
+    pair.gateway.send(study.files[:half])
+    counts = wait_until(
+        "one worker has scored the first half",
+        lambda: (lambda found: sum(found) == half and found)([pair.scored_by(worker, study) for worker in pair.workers]),
+        30)
+    assert sorted(counts) == [0, half], counts
+    wait_until("the first half is acknowledged", lambda: pair.gateway.waiting() == 0, 30)
+    owner = counts.index(half)
+    pair.workers[owner].kill()
+    pair.wait_for_workers(1)
+    pair.gateway.send(study.files[half:])
+    # The other worker is free and takes new studies meanwhile, but not this one.
+    pair.gateway.send(phantoms[3].files)
+    pair.flagged(phantoms[3])
+    assert pair.gateway.waiting() == len(study.files) - half
     pair.workers[owner].start()
     pair.flagged(study)
     assert pair.scored_by(pair.workers[owner], study) == len(study.files)
@@ -152,6 +155,9 @@ def test_one_worker_serves_two_gateways_that_hold_the_same_study(start, tmp_path
         if accepted == len(last.files) // 2:
             gateways[0].kill()
     dying.child.wait()
+    wait_until(
+        "the dead one's credit goes to the other",
+        lambda: gateways[1].get("/gantry/status")["workers"][0]["credit_bytes"] == 256 << 20, 40)
     gateways[1].send(last.files)
     assert len(wait_until("the other is served", lambda: gateways[1].final_flags(last.uid), 60)) == 1
     gateways[0].start()

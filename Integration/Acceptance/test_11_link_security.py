@@ -30,10 +30,15 @@ peer = zmq.Context().socket(zmq.ROUTER if kind == "bind" else zmq.DEALER)
 getattr(peer, kind)(endpoint)
 print("ready", flush=True)
 if kind == "connect":
-    peer.send_multipart([b"GANTRY1 hello", b"hostile", b"s", b"1", b""])
+    peer.send_multipart([b"GANTRY1 hello", b"hostile", b"s", b"1", b"state", b"0", b"", b""])
 while True:
     print("received", peer.recv_multipart(), flush=True)
 """
+
+
+def hello(name):
+    """What a gateway or a worker of this name says first: session, version, and receipts of a fresh database."""
+    return [b"GANTRY1 hello", name, b"s", b"1", b"state-of-" + name, b"0", b"", b""]
 
 
 def make_keys(folder, name):
@@ -104,10 +109,9 @@ def test_a_process_without_a_known_key_is_heard_by_nobody_and_is_counted(site, p
     site.gateway.send(phantoms[0].files)
     assert len(site.flag(phantoms[0])) == 1
     before = site.refused_at_worker()
-    hello = [b"GANTRY1 hello", b"hospital", b"s", b"1", b""]
     for keys in (None, zmq.curve_keypair()):
         peer = dealer(site.endpoint, keys, site.worker_public)
-        peer.send_multipart(hello)
+        peer.send_multipart(hello(b"hospital"))
         assert hears_nothing(peer)
         peer.close()
     wait_until("both attempts are counted", lambda: site.refused_at_worker() >= before + 2, 10)
@@ -116,7 +120,7 @@ def test_a_process_without_a_known_key_is_heard_by_nobody_and_is_counted(site, p
 def test_a_known_key_cannot_speak_as_another_gateway(site):
     site.worker.start()
     peer = dealer(site.endpoint, (site.noise_public.encode(), secret_of(site.noise_key).encode()), site.worker_public)
-    peer.send_multipart([b"GANTRY1 hello", b"hospital", b"s", b"1", b""])
+    peer.send_multipart(hello(b"hospital"))
     assert peer.poll(10_000), "the worker says why"
     answer = peer.recv_multipart()
     assert answer[:2] == [b"GANTRY1 error", b"not-your-name"], answer
@@ -223,6 +227,7 @@ def test_garbage_from_a_peer_with_a_key_stops_neither_end(site, phantoms):
     site.gateway.start()
     assert mad.poll(20_000), "the gateway says hello"
     gateway = mad.recv_multipart()[0]
+    mad.send_multipart([gateway, *hello(b"worker")])
     for number in range(3_000):
         mad.send_multipart([gateway, *next(messages)])
         while mad.poll(0):
@@ -237,8 +242,8 @@ def test_garbage_from_a_peer_with_a_key_stops_neither_end(site, phantoms):
 
     def answered():
         worker_is_up()
-        peer.send_multipart([b"GANTRY1 hello", b"noise", b"s", b"1", b""])
-        return peer.poll(200)
+        peer.send_multipart(hello(b"noise"))
+        return peer.poll(200) and peer.recv_multipart()[0] == b"GANTRY1 hello"
 
     wait_until("the worker answers", answered, 30)
     for number in range(3_000):

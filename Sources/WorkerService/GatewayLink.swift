@@ -26,7 +26,16 @@ final class GatewayLink: Sendable {
         var identities: [String: [UInt8]] = [:]
         var names: [[UInt8]: String] = [:]
         var sessions: [String: String] = [:]
+        var heardAt: [String: ContinuousClock.Instant] = [:]
+        /// Sessions that gave way to a newer one of the same name; they do not come back.
+        var replaced: Set<String> = []
+        /// Names that were found to be used by two gateways at once.
+        var shared: Set<String> = []
+        var unreadable = 0
     }
+
+    /// A gateway that said nothing for so long leaves its credit to the others; it says hello every second.
+    private static let silence = Duration.seconds(15)
 
     /// Program version in hellos.
     static let programVersion = "0.1.0"
@@ -149,6 +158,7 @@ final class GatewayLink: Sendable {
                     guard let frames = try socket.receive() else { break }
                     try receive(frames, &peers, socket)
                 }
+                forgetSilent(&peers)
                 try sendWaiting(&peers, socket)
             } catch {
                 log.error("gateway socket: \(error)")
@@ -168,7 +178,11 @@ final class GatewayLink: Sendable {
             guard frames.count >= 3 else { throw .empty }
             message = try ToWorker(Envelope(frames: frames[1..<(frames.count - 1)].map(\.bytes)))
         } catch {
-            log.warning("a gateway sent a message that cannot be read: \(error)")
+            peers.unreadable += 1
+            // One line for the first and then for each power of ten: a peer cannot fill the log.
+            if [1, 10, 100, 1_000, 10_000, 100_000].contains(peers.unreadable) {
+                log.warning("message \(peers.unreadable) that cannot be read: \(error)")
+            }
             _ = try socket.send(Self.frames(identity, .error(name: error.name, text: error.description)))
             return
         }
@@ -204,12 +218,26 @@ final class GatewayLink: Sendable {
         case .flagAck(let flag, let revision, let held, let receipt):
             events.put(.flagAck(gateway: gateway, flag: flag, revision: revision, held: held, receipt: receipt))
         case .bye:
-            peers.identities[gateway] = nil
-            peers.names[identity] = nil
-            _ = connected.withLock { $0.remove(gateway) }
+            forget(gateway, &peers)
             log.info("gateway \(gateway) said bye")
         case .fetched: break
         case .error(let name, let text): log.warning("gateway \(gateway) could not read a message: \(name): \(text)")
+        }
+    }
+
+    private func forget(_ gateway: String, _ peers: inout Peers) {
+        if let identity = peers.identities.removeValue(forKey: gateway) { peers.names[identity] = nil }
+        peers.heardAt[gateway] = nil
+        _ = connected.withLock { $0.remove(gateway) }
+        mailbox.withLock { $0.isCreditDue = true }
+    }
+
+    /// A gateway that was killed says no bye.
+    private func forgetSilent(_ peers: inout Peers) {
+        let now = ContinuousClock.now
+        for (gateway, heardAt) in peers.heardAt where now - heardAt > Self.silence {
+            forget(gateway, &peers)
+            log.warning("gateway \(gateway) has said nothing for \(Self.silence.components.seconds) s")
         }
     }
 
@@ -229,6 +257,13 @@ final class GatewayLink: Sendable {
         }
         // Who cannot say what it still knows says nothing; the gateway asks again in a second.
         guard let hello else { return }
+        if peers.replaced.contains(session) {
+            let text = "another gateway is called \(gateway) too; give each its own Name"
+            if peers.shared.insert(gateway).inserted { log.error("two gateways are called \(gateway); \(text)") }
+            _ = try socket.send(Self.frames(identity, .error(name: "name-taken", text: text)))
+            return
+        }
+        if let before = peers.sessions[gateway], before != session { peers.replaced.insert(before) }
         let isNew = peers.sessions[gateway] != session || peers.identities[gateway] != identity
         if isNew {
             log.info("gateway \(gateway) (\(version)) is connected")
@@ -237,6 +272,7 @@ final class GatewayLink: Sendable {
         peers.identities[gateway] = identity
         peers.names[identity] = gateway
         peers.sessions[gateway] = session
+        peers.heardAt[gateway] = .now
         let isFirst = connected.withLock { $0.insert(gateway).inserted }
         _ = try socket.send(Self.frames(identity, hello))
         _ = try socket.send(Self.frames(identity, .credit(bytes: credit(gateways: peers.identities.count))))

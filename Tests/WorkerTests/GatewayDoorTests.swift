@@ -77,6 +77,23 @@ import ZeroMQ
         #expect(!greets(impostor) && impostor.ack(1) == nil)
     }
 
+    @Test func `Of two gateways with one name the later one is served, and the other is told`() throws {
+        let worker = try start(settings("ipc://\(folder.url.path)/worker.ipc"))
+        defer { worker.stop() }
+        let first = try GatewayClient(worker.endpoint, name: "same")
+        try first.hello(session: "one")
+        try first.wait { greets(first) }
+        let second = try GatewayClient(worker.endpoint, name: "same")
+        try second.hello(session: "two")
+        try second.wait { greets(second) }
+        try first.hello(session: "one")
+        try first.wait {
+            first.received.contains { if case .error("name-taken", _) = $0 { true } else { false } }
+        }
+        try second.hello(session: "two")
+        try second.wait { second.received.count { if case .hello = $0 { true } else { false } } == 2 }
+    }
+
     @Test func `Keys go with tcp, and tcp with keys`() throws {
         var without = settings()
         without.key = nil

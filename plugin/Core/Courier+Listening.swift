@@ -83,7 +83,9 @@ extension Courier {
             link.models = payload.text
         case .bye: lose(index, because: "it said goodbye")
         case .error(let name, let text):
-            shared.host.warning("The worker could not read a message: \(name), \(text)")
+            guard link.lastError != text else { return }
+            link.lastError = text
+            shared.host.warning("The worker at \(link.address.endpoint) did not take a message: \(name), \(text)")
         }
     }
 

@@ -26,7 +26,7 @@ extension Courier {
     /// Gives each instance in memory to the link of its study's worker.
     func shareOut(among willing: [Int], _ shares: [Int]) {
         for (index, share) in zip(willing, shares) {
-            for row in links[index].load.recall(share: share) { backlog.prepend(row) }
+            for row in links[index].load.recall(share: share).reversed() { backlog.prepend(row) }
         }
         let shareOfLink = Dictionary(zip(willing, shares)) { first, _ in first }
         var parked: [(sequence: Int64, study: String)] = []

@@ -55,6 +55,8 @@ final class WorkerLink {
     var creditBytes: Int64 = 0
     /// What the worker last said about its models; JSON, empty before the first.
     var models = ""
+    /// The last message of the verb error, so that the same one is one log line.
+    var lastError = ""
     var load = WorkerLoad()
     var heardAtSteadyMilliseconds: Int64 = 0
     var heardAtMilliseconds: Int64 = 0
