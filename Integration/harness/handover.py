@@ -22,6 +22,7 @@ class ScriptedGateway:
         self.flags = {}
         self.status = {}
         self.sequence = 0
+        self.receipt = 1
         self.greeted = False
         self._hello()
 
@@ -30,7 +31,8 @@ class ScriptedGateway:
         self.socket.send_multipart([*frames, payload], copy=len(payload) < 1 << 20)
 
     def _hello(self):
-        self._say("hello", self.name, "session-1", "corpus")
+        # Name, session, program version; then the receipts that this side has given: database, number, gaps.
+        self._say("hello", self.name, "session-1", "corpus", "scripted-state", self.receipt, "")
 
     def instance(self, data, seconds=120):
         """Sends an instance when the credit allows it (a larger one alone); gives its sequence number."""
@@ -67,13 +69,14 @@ class ScriptedGateway:
             elif verb == "credit":
                 self.credit = int(fields[0])
             elif verb == "ack":
-                sequence, outcome, study, reason = int(fields[0]), *fields[1:4]
+                sequence, (outcome, study, reason) = int(fields[0]), fields[2:5]
                 self.open.pop(sequence, None)
                 self.acks[sequence] = (outcome, study, reason)
             elif verb == "flag":
                 flag = json.loads(payload)
                 self.flags.setdefault(flag["study"], []).append(flag)
-                self._say("flag-ack", fields[0], fields[1])
+                self.receipt += 1
+                self._say("flag-ack", fields[0], fields[1], fields[1], "scripted-state", self.receipt)
             elif verb == "model-status":
                 self.status = json.loads(payload)
 
