@@ -5,6 +5,8 @@ import urllib.error
 
 import pytest
 
+from harness.processes import wait_until
+
 
 def test_bad_settings_are_one_log_line_each_and_the_gateway_starts(start):
     hospital = start.hospital(gantry={"WindowMegabytes": "lots", "Colour": "blue"})
@@ -21,7 +23,8 @@ def test_a_gateway_without_a_worker_stores_everything_and_hands_it_over_later(st
     hospital.orthanc.start()
     study = phantoms[0]
     hospital.orthanc.send(study.files)
-    assert hospital.orthanc.waiting() == len(study.files)
+    # The hook answers before the outbox has committed.
+    wait_until("all wait in the outbox", lambda: hospital.orthanc.waiting() == len(study.files))
     hospital.orthanc.stop()
     hospital.orthanc.start()
     hospital.worker.start()
