@@ -192,11 +192,13 @@ final class DecodingRoom: Sendable {
     /// Repeats a read of the database until it works, since an instance must not be lost to a passing error; nil when
     /// the worker stops.
     private func persistently<Value>(_ body: () throws -> Value) -> Value? {
-        while !isStopping.load(ordering: .relaxed) {
+        var isFirst = true
+        while !isStopping.load(ordering: .relaxed), !store.isDamaged {
             do {
                 return try body()
             } catch {
-                log.error("worker.sqlite cannot be read, trying again: \(error)")
+                if isFirst { log.error("worker.sqlite cannot be read, trying again: \(error)") }
+                isFirst = false
                 usleep(500_000)
             }
         }

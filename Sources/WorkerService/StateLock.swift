@@ -27,5 +27,8 @@ final class StateLock: Sendable {
         }
     }
 
+    /// Lets another worker have the directory, before this value goes away.
+    func release() { flock(descriptor, LOCK_UN) }
+
     deinit { close(descriptor) }
 }

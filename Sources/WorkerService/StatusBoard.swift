@@ -34,6 +34,7 @@ final class StatusBoard: Sendable {
         var federation: Federation
         var setAside: [String: Int] = [:]
         var decoderFailures: [String: Int] = [:]
+        var database = StatusDocument.Databases(setAside: 0)
         var hasChanged = true
     }
 
@@ -89,6 +90,14 @@ final class StatusBoard: Sendable {
         refusals.withLock { $0 = body }
     }
 
+    /// Damaged databases in the state directory.
+    func databasesSetAside(_ databases: (count: Int, last: SetAside?)) {
+        let last = databases.last.map {
+            StatusDocument.Databases.Last(path: $0.path, reason: $0.reason, atMs: $0.at)
+        }
+        state.withLock { $0.database = StatusDocument.Databases(setAside: databases.count, lastSetAside: last) }
+    }
+
     func refreshSetAside(_ store: WorkerStore) {
         guard let counts = try? store.read({ try $0.setAsideCounts() }) else { return }
         state.withLock { $0.setAside = counts }
@@ -108,7 +117,7 @@ final class StatusBoard: Sendable {
         let refused = refusals.withLock { $0 }()
         let document = state.withLock { state in
             StatusDocument(
-                live: live, training: state.training, federation: state.federation,
+                live: live, training: state.training, federation: state.federation, database: state.database,
                 connections: StatusDocument.Connections(refused: refused), setAside: state.setAside,
                 decoderFailures: state.decoderFailures,
                 queue: StatusDocument.Queue(instances: queued))

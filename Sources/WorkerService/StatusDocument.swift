@@ -40,12 +40,25 @@ struct StatusDocument: Encodable {
 
     struct Queue: Encodable { var instances: Int }
 
+    /// Databases that were damaged and set aside.
+    struct Databases: Encodable {
+        struct Last: Encodable {
+            var path: String
+            var reason: String
+            var atMs: Int64
+        }
+
+        var setAside: Int
+        var lastSetAside: Last?
+    }
+
     /// At the endpoint for gateways.
     struct Connections: Encodable { var refused: Int }
 
     var live: [Live]
     var training: StatusBoard.Training
     var federation: StatusBoard.Federation
+    var database: Databases
     var connections: Connections
     /// Instances by the name of the reason.
     var setAside: [String: Int]

@@ -76,6 +76,7 @@ final class StudyDesk: @unchecked Sendable {
     var books: [String: ReceiptBook] = [:]
     private var flagsSentAt: [SentFlag: Int64] = [:]
     private var gateways: Set<String> = []
+    private var isFailing = false
     private var lastResendAt: Int64 = .min
     private var lastStatusAt: Int64 = .min
 
@@ -166,11 +167,15 @@ final class StudyDesk: @unchecked Sendable {
                     }
                     return effects
                 }
+                if isFailing { log.notice("worker.sqlite can be written again") }
+                isFailing = false
                 perform(effects)
                 return
             } catch {
-                log.error("worker.sqlite cannot be written, trying again: \(error)")
-                if isStopping.load(ordering: .relaxed) { return }
+                // Said once, however long it takes.
+                if !isFailing { log.error("worker.sqlite cannot be written, trying again: \(error)") }
+                isFailing = true
+                if isStopping.load(ordering: .relaxed) || store.isDamaged { return }
                 usleep(500_000)
                 // The memory may be ahead of the database now.
                 studies = [:]

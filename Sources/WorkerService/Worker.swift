@@ -2,7 +2,6 @@
 import Federation
 import Foundation
 import Logging
-import ServiceLifecycle
 import WorkerStore
 import ZeroMQ
 
@@ -10,12 +9,13 @@ import ZeroMQ
 ///
 /// One study from message to flag: `GatewayLink` → `DecodingRoom` → `Scorer` → `StudyDesk` → `GatewayLink`.
 /// One label from verdict to delta: `StudyDesk` → database → `TrainingRoom` → database → `HubLink`.
-public final class Worker: Service {
+public final class Worker: Sendable {
     /// Where gateways connect, with the port that was chosen for `*`.
     public var endpoint: String { link.endpoint }
 
     private let log: Logger
     private let lock: StateLock
+    private let store: WorkerStore
     private let link: GatewayLink
     private let deliveries: Conveyor<Delivery>
     private let jobs: Conveyor<ScoringJob>
@@ -26,7 +26,7 @@ public final class Worker: Service {
     private let room: TrainingRoom
     private let hub: HubLink?
 
-    /// Opens the state, installs packages and starts all threads. Call `run` or, without a service group, `stop`.
+    /// Opens the state, installs packages and starts all threads. Call `stop` when done.
     ///
     /// - Throws: an error whose text says which setting, file or package is wrong.
     public convenience init(settings: WorkerSettings, log: Logger) throws {
@@ -40,6 +40,14 @@ public final class Worker: Service {
         let hubKey = try settings.hubKey.map { try CurveKeyFile.publicKey($0) }
         lock = try StateLock(settings.state)
         let store = try WorkerStore(directory: settings.state)
+        self.store = store
+        if let aside = store.setAside {
+            log.error(
+                """
+                the database was damaged (\(aside.reason)) and was set aside as \(aside.path); a fresh one is begun, and \
+                gateways hand over again what was not finished
+                """)
+        }
         let models = LiveModels()
         let shelf = ModelShelf(store: store, models: models, log: log, timepiece: timepiece)
         for package in settings.packages { try shelf.install(from: package) }
@@ -47,6 +55,7 @@ public final class Worker: Service {
 
         let board = StatusBoard(isFederated: settings.hub != nil)
         board.refreshSetAside(store)
+        board.databasesSetAside(store.setAsides())
         let ledger = ArrivalLedger(timepiece: timepiece)
         deliveries = Conveyor()
         jobs = Conveyor(mostBytes: 64 << 20)
@@ -57,10 +66,15 @@ public final class Worker: Service {
         self.link = link
         board.countRefusals { link.refusedCount }
         shelf.whenLiveChanges { link.setScoring(!$0.isEmpty) }
-        desk = try StudyDesk(
-            settings: settings, store: store, shelf: shelf, models: models, ledger: ledger, events: events,
-            board: board, timepiece: timepiece, log: log,
-            post: { gateway, message, payload in link.send(message, payload: payload, to: gateway) })
+        do {
+            desk = try StudyDesk(
+                settings: settings, store: store, shelf: shelf, models: models, ledger: ledger, events: events,
+                board: board, timepiece: timepiece, log: log,
+                post: { gateway, message, payload in link.send(message, payload: payload, to: gateway) })
+        } catch {
+            link.stop()
+            throw error
+        }
         scorer = try Scorer(settings: settings, jobs: jobs, events: events, models: models, log: log)
         decoding = try DecodingRoom(
             settings: settings, deliveries: deliveries, jobs: jobs, events: events, models: models, shelf: shelf,
@@ -82,12 +96,11 @@ public final class Worker: Service {
         log.info("worker listens at \(link.endpoint), state in \(settings.state.path), \(models.all.count) models live")
     }
 
-    /// Runs until the service group shuts down.
-    public func run() async throws {
-        try? await gracefulShutdown()
-        log.info("worker stops")
-        stop()
-    }
+    /// Whether the database was found damaged; stop this worker and make another one.
+    var isDamaged: Bool { store.isDamaged }
+
+    /// - Parameter body: called once, on any thread, when the database is found damaged.
+    func whenDamaged(_ body: @escaping @Sendable () -> Void) { store.whenDamaged(body) }
 
     /// Ends all threads. What is not committed was not acknowledged and comes again.
     public func stop() {
@@ -100,5 +113,6 @@ public final class Worker: Service {
         desk.stop()
         room.stop()
         hub?.stop()
+        lock.release()
     }
 }

@@ -7,6 +7,7 @@ extension WorkerStore {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("studies-labels-versions") { db in
+            try db.execute(sql: receipts)
             try db.execute(sql: studies)
             try db.execute(sql: labels)
             try db.execute(sql: models)
@@ -14,6 +15,26 @@ extension WorkerStore {
         }
         return migrator
     }
+
+    private static let receipts = """
+        -- One row: the worker's own receipts, see ReceiptBook, and how many transactions were committed, see
+        -- WorkerStore+Damage. The first table, so that it lies at the file's beginning.
+        CREATE TABLE receipt_book (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            state TEXT NOT NULL,
+            serial INTEGER NOT NULL,
+            voids TEXT NOT NULL,
+            commits INTEGER NOT NULL
+        ) STRICT;
+        INSERT INTO receipt_book (one, state, serial, voids, commits) VALUES (1, lower(hex(randomblob(16))), 0, '', 1);
+
+        -- The database before this one, when it was set aside.
+        CREATE TABLE set_aside (
+            path TEXT PRIMARY KEY,
+            reason TEXT NOT NULL,
+            at_ms INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        """
 
     private static let studies = """
         CREATE TABLE study (
@@ -81,15 +102,6 @@ extension WorkerStore {
         ) STRICT;
         CREATE INDEX flag_unacked ON flag (revision) WHERE revision > acked_revision;
         CREATE INDEX flag_by_receipt ON flag (acked_state, acked_serial);
-
-        -- One row: the worker's own receipts, see ReceiptBook.
-        CREATE TABLE receipt_book (
-            one INTEGER PRIMARY KEY CHECK (one = 1),
-            state TEXT NOT NULL,
-            serial INTEGER NOT NULL,
-            voids TEXT NOT NULL
-        ) STRICT;
-        INSERT INTO receipt_book (one, state, serial, voids) VALUES (1, lower(hex(randomblob(16))), 0, '');
 
         -- Little-endian floats, frame by frame, one for each finding of the package.
         CREATE TABLE frame_score (

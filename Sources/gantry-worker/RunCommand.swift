@@ -85,7 +85,7 @@ struct RunCommand: AsyncParsableCommand {
         // A gateway that dies while we write to its socket is an error code, not a signal.
         signal(SIGPIPE, SIG_IGN)
         do {
-            let worker = try Worker(settings: try settings(), log: log)
+            let worker = try WorkerKeeper(settings: try settings(), log: log)
             let group = ServiceGroup(
                 configuration: .init(
                     services: [.init(service: worker)], gracefulShutdownSignals: [.sigterm, .sigint], logger: log))

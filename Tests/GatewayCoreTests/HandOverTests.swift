@@ -91,6 +91,25 @@ import Wire
         #expect(try worker.nextInstance(within: 0.3) == nil)
     }
 
+    @Test func `the credit holds for what is sent, also when more than the window was read`() throws {
+        let place = try Place()
+        let host = ScriptedHost()
+        let mebibyte = 1 << 20
+        let worker = try ScriptedWorker(place.endpoint, credit: Int64(3 * mebibyte))
+        // As from the host's log, without sizes: room is guessed, and more than that is read.
+        let gateway = try OpenGateway(host, directory: place.directory, worker: place.endpoint)
+        for number in 0..<3 {
+            _ = host.store("i\(number)", [UInt8](repeating: 1, count: 2 * mebibyte))
+            #expect(gateway.stored("i\(number)", nil, size: 0) == 0)
+        }
+        let first = try #require(try worker.nextInstance())
+        #expect(eventually { gateway.number("in_flight", "waiting_in_memory") == 2 })
+        #expect(try worker.nextInstance(within: 0.5) == nil)
+        try worker.acknowledge(first)
+        #expect(try worker.nextInstance() != nil)
+        #expect(try worker.nextInstance(within: 0.5) == nil)
+    }
+
     @Test func `nothing is sent to a worker that grants no credit`() throws {
         let place = try Place()
         let host = ScriptedHost()

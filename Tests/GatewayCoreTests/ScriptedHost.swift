@@ -15,6 +15,7 @@ final class ScriptedHost: Sendable {
         var flags: [String] = []
         var failReads = false
         var refuseFlags = false
+        var refuseLog = false
         /// Studies whose flags are refused.
         var refusedStudies: Set<String> = []
         var isDestroyed = false
@@ -59,7 +60,8 @@ final class ScriptedHost: Sendable {
                 }
             },
             read_log: { context, position, page in
-                let log = ScriptedHost.from(context).state.withLock { $0.log }
+                let (log, refuses) = ScriptedHost.from(context).state.withLock { ($0.log, $0.refuseLog) }
+                if refuses { return Int32(GANTRY_UNAVAILABLE.rawValue) }
                 let page = page!.pointee
                 guard let position else {
                     page.end(page.sink, String(log.count), 0)

@@ -9,6 +9,7 @@ final class Archivist {
     private static let retryMilliseconds: Int64 = 5_000
     private static let reconcileMilliseconds: Int64 = 60_000
     private static let forgetMilliseconds: Int64 = 3_600_000
+    private static let inspectMilliseconds: Int64 = 86_400_000
     private static let studiesPerTurn = 16
     /// So often a host may refuse before it is left alone until the next look.
     private static let mostRefusals = 16
@@ -25,6 +26,7 @@ final class Archivist {
     private var reconcileAt: Int64 = 0
     private var isReconciling = false
     private var forgetAt: Int64 = 0
+    private var inspectAt: Int64 = 0
 
     init(_ shared: Shared) {
         self.shared = shared
@@ -81,6 +83,10 @@ final class Archivist {
         }
         if isReconciling { reconcile(now) }
         if now >= forgetAt { forget(now) }
+        if now >= inspectAt {
+            inspectAt = now &+ Archivist.inspectMilliseconds
+            shared.store.inspect()
+        }
         return looksForStudies || looksForFlags || isReconciling
     }
 

@@ -23,6 +23,7 @@ final class Gateway: Sendable {
                 + "\(settings.workers.map(\.endpoint).joined(separator: ", ")).")
         // The database is tried at once, so that the log says at start what is wrong with it.
         _ = try? shared.store.write { _ in }
+        if host.readsLog { LogReading.noteStart(in: settings.stateDirectory) }
         let shared = self.shared
         let courier = StoppableThread(name: "gantry-courier") {
             // libzmq's sockets belong to the thread that made them, and close before it ends.

@@ -57,8 +57,8 @@ final class LogReading {
     /// Where a database without position begins: where this installation began, which a file beside the database
     /// remembers; for a new installation at the log's end, or at its beginning when the administrator wants that.
     private func firstPosition() throws(SQLiteError) -> String? {
-        let path = shared.settings.stateDirectory + "/gateway.origin"
-        if let origin = LogReading.readFile(path) {
+        let directory = shared.settings.stateDirectory
+        if let origin = LogReading.readFile(directory + LogReading.origin) {
             try shared.store.setLogPosition(origin)
             return origin
         }
@@ -66,8 +66,24 @@ final class LogReading {
             return nil
         }
         try shared.store.setLogPosition(position)
-        LogReading.writeFile(path, position)
+        LogReading.writeFile(directory + LogReading.origin, position)
+        unsafe unlink(directory + LogReading.firstStart)
         return position
+    }
+
+    private static let origin = "/gateway.origin"
+    private static let firstStart = "/gateway.first-start"
+
+    /// Called before the first instance can come. When the first start ends before it knew where the log ended, what
+    /// was stored meanwhile lies before the end that the next start would see: that one begins at the beginning.
+    static func noteStart(in directory: String) {
+        guard readFile(directory + origin) == nil else { return }
+        if readFile(directory + firstStart) == nil {
+            writeFile(directory + firstStart, "")
+        } else {
+            writeFile(directory + origin, "")
+            unsafe unlink(directory + firstStart)
+        }
     }
 
     private static func readFile(_ path: String) -> String? {

@@ -6,6 +6,11 @@ enum Schema {
     /// One entry for each version of the schema, in order.
     static let migrations: [String] = [
         """
+        -- One row: our own receipts, see ReceiptBook, and how many transactions were committed, see Store+Damage. The
+        -- first table, so that it lies at the file's beginning.
+        CREATE TABLE receipt_book (
+            one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL, serial INTEGER NOT NULL,
+            voids TEXT NOT NULL, commits INTEGER NOT NULL) STRICT;
         -- Instances that no worker has acknowledged. AUTOINCREMENT: a number is never used twice.
         CREATE TABLE outbox (
             sequence INTEGER PRIMARY KEY AUTOINCREMENT, instance TEXT NOT NULL UNIQUE, size_bytes INTEGER NOT NULL,
@@ -63,10 +68,6 @@ enum Schema {
         -- The states of the workers that have acknowledged something. A worker begins a new one with a new database.
         CREATE TABLE worker (state TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT, WITHOUT ROWID;
         CREATE INDEX worker_by_name ON worker (name);
-        -- One row: our own receipts, see ReceiptBook.
-        CREATE TABLE receipt_book (
-            one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL, serial INTEGER NOT NULL,
-            voids TEXT NOT NULL) STRICT;
         """
     ]
 
@@ -86,7 +87,7 @@ enum Schema {
                 try database.execute(migration)
                 if index == 0 {
                     try database.run(
-                        "INSERT INTO receipt_book (one, state, serial, voids) VALUES (1, ?, 0, '')",
+                        "INSERT INTO receipt_book (one, state, serial, voids, commits) VALUES (1, ?, 0, '', 1)",
                         .text(Shared.randomHex()))
                     // After a database was set aside, numbers go on above those that the worker has seen.
                     try database.run(

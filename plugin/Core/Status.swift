@@ -29,9 +29,13 @@ struct Status {
 
     private func database(_ health: Store.Health, _ composer: Connection) throws(SQLiteError) -> String {
         try object(
-            "SELECT json_object('path', ?, 'state', ?, 'reason', ?, 'set_aside', ?)", composer,
+            """
+            SELECT json_object('path', ?1, 'state', ?2, 'reason', ?3, 'set_aside', ?4, 'last_set_aside',
+                CASE WHEN ?5 IS NULL THEN NULL ELSE json_object('path', ?5, 'reason', ?6, 'at_ms', ?7) END)
+            """, composer,
             .text(shared.store.path), .text(health.failure == nil ? "ok" : "unusable"), Value(health.failure),
-            Value(health.setAside))
+            Value(health.setAside), Value(health.lastSetAside?.path), Value(health.lastSetAside?.reason),
+            .integer(health.lastSetAside?.atMilliseconds ?? 0))
     }
 
     private func workers(_ workers: [LiveState.Worker], _ composer: Connection) throws(SQLiteError) -> String {

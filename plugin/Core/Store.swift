@@ -22,6 +22,7 @@ final class Store: Sendable {
         var retryAtMilliseconds: Int64 = 0
         /// The state of the database whose receipts have jumped since the process began.
         var jumpedState = ""
+        var lastSetAside: SetAside?
     }
 
     // Unchecked: reached through the lock `reader` alone, which is held for as long as the connection is used.
@@ -35,6 +36,14 @@ final class Store: Sendable {
         var failure: String?
         /// Databases that were set aside since start.
         var setAside: Int
+        var lastSetAside: SetAside?
+    }
+
+    /// A damaged database under its new name.
+    struct SetAside: Sendable, Equatable {
+        var path: String
+        var reason: String
+        var atMilliseconds: Int64
     }
 
     private let directory: String
@@ -53,7 +62,9 @@ final class Store: Sendable {
     /// Counts databases begun anew: whoever remembers row numbers forgets them when it changes.
     var generation: Int { setAsideCount.load(ordering: .relaxed) }
 
-    var health: Health { Health(failure: writer.withLock { $0.failure }, setAside: generation) }
+    var health: Health {
+        writer.withLock { Health(failure: $0.failure, setAside: generation, lastSetAside: $0.lastSetAside) }
+    }
 
     /// Runs `body` in one transaction.
     ///
@@ -68,7 +79,12 @@ final class Store: Sendable {
             let connection = try open(&writer)
             do throws(SQLiteError) {
                 try connection.execute(durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
-                let result = try connection.transaction { () throws(SQLiteError) in try body(connection) }
+                let result = try connection.transaction { () throws(SQLiteError) in
+                    let before = connection.changes
+                    let result = try body(connection)
+                    if connection.changes != before { try Store.countCommit(in: connection) }
+                    return result
+                }
                 if writer.failure != nil {
                     host.warning("The database \(path) can be used again.")
                     writer.failure = nil
@@ -101,7 +117,7 @@ final class Store: Sendable {
     }
 
     /// The writer may not see damage for a long time, as it has the pages it needs in its cache.
-    private func noticeDamage(_ error: SQLiteError, generation seen: Int) {
+    func noticeDamage(_ error: SQLiteError, generation seen: Int) {
         writer.withLock { writer in
             // Else the writer has already begun anew.
             if seen == generation { fail(&writer, error) }
@@ -130,6 +146,10 @@ final class Store: Sendable {
             if try Store.receipts(in: connection).state != writer.jumpedState {
                 writer.jumpedState = try Store.jumpReceipts(in: connection)
             }
+            // On a full disk everything works but writing: without this, each look into it would seem to be a recovery.
+            if writer.failure != nil {
+                try connection.transaction { () throws(SQLiteError) in try Store.countCommit(in: connection) }
+            }
             writer.connection = connection
             return connection
         } catch {
@@ -139,12 +159,14 @@ final class Store: Sendable {
     }
 
     private func openFile() throws(SQLiteError) -> Connection {
+        let commitsInFile = Store.commitsInFile(path)
         let connection = try Connection(path: path)
         // The file names patients' studies.
         unsafe chmod(path, 0o600)
         try connection.execute(
             "PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 4000")
         try Schema.migrate(connection)
+        try Store.checkLog(of: connection, commitsInFile: commitsInFile)
         return connection
     }
 
@@ -159,7 +181,7 @@ final class Store: Sendable {
     private func fail(_ writer: inout Writer, _ error: SQLiteError) {
         writer.connection = nil
         writer.retryAtMilliseconds = Clock.steadyMilliseconds() &+ Store.retryMilliseconds
-        if error.isDamage, setAside() {
+        if error.isDamage, setAside(&writer, error) {
             writer.retryAtMilliseconds = 0
         } else if writer.failure == nil {
             host.error(
@@ -173,14 +195,16 @@ final class Store: Sendable {
     }
 
     /// Renames the damaged files, so that the next attempt begins with a fresh database.
-    private func setAside() -> Bool {
-        let name = "\(path).damaged-\(Clock.nowMilliseconds())"
+    private func setAside(_ writer: inout Writer, _ error: SQLiteError) -> Bool {
+        let now = Clock.nowMilliseconds()
+        let name = "\(path).damaged-\(now)"
         guard unsafe rename(path, name) == 0 else { return false }
         for suffix in ["-wal", "-shm"] { unsafe rename(path + suffix, name + suffix) }
         setAsideCount.wrappingAdd(1, ordering: .relaxed)
         host.error(
-            "The database \(path) is damaged. It was set aside as \(name); a fresh one is filled from the gateway's log."
-        )
+            "The database \(path) is damaged: \(error). It was set aside as \(name); a fresh one is filled from the "
+                + "gateway's log.")
+        writer.lastSetAside = SetAside(path: name, reason: error.text, atMilliseconds: now)
         return true
     }
 }

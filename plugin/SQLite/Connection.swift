@@ -10,9 +10,26 @@ public final class Connection {
     /// Opens or creates the file. `:memory:` gives a private database in memory.
     ///
     /// - Throws: `SQLiteError` when the file cannot be opened; that it is damaged shows at the first statement.
-    public init(path: String, readOnly: Bool = false) throws(SQLiteError) {
+    public convenience init(path: String, readOnly: Bool = false) throws(SQLiteError) {
+        try self.init(
+            path: path, access: readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
+    }
+
+    /// Opens the database file alone, as it is without what its write-ahead log adds. Nobody may write to it meanwhile.
+    ///
+    /// - Throws: `SQLiteError` when the file cannot be opened.
+    public convenience init(withoutLog path: String) throws(SQLiteError) {
+        var name = ""
+        for byte in path.utf8 {
+            let isPlain = byte > 0x20 && byte < 0x7f && !"%?#".utf8.contains(byte)
+            let hex = String(byte, radix: 16)
+            name += isPlain ? String(UnicodeScalar(byte)) : hex.utf8.count == 1 ? "%0" + hex : "%" + hex
+        }
+        try self.init(path: "file:\(name)?immutable=1", access: SQLITE_OPEN_READONLY | SQLITE_OPEN_URI)
+    }
+
+    private init(path: String, access: Int32) throws(SQLiteError) {
         var handle: OpaquePointer?
-        let access = readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
         let code = unsafe sqlite3_open_v2(path, &handle, access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
         guard code == SQLITE_OK, let opened = unsafe handle else {
             let text = unsafe handle.map { unsafe Connection.message($0) } ?? "out of memory"
@@ -68,6 +85,9 @@ public final class Connection {
 
     /// Id of the row that the last INSERT made.
     public var lastInsertedRow: Int64 { unsafe sqlite3_last_insert_rowid(raw) }
+
+    /// Rows that were inserted, changed or deleted since the database was opened.
+    public var changes: Int64 { unsafe sqlite3_total_changes64(raw) }
 
     /// Runs `body` in one transaction, which is rolled back when it throws.
     public func transaction<Result>(_ body: () throws(SQLiteError) -> Result) throws(SQLiteError) -> Result {
