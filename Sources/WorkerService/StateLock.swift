@@ -20,11 +20,13 @@ final class StateLock: Sendable {
         } catch {
             throw WorkerStoreError.cannotWrite(directory.path, error.localizedDescription)
         }
-        descriptor = open(directory.appending(path: "lock").path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            if descriptor >= 0 { close(descriptor) }
+        let file = open(directory.appending(path: "lock").path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw WorkerStoreError.unavailable(directory.path, String(cString: strerror(errno))) }
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+            close(file)
             throw Taken(path: directory.path)
         }
+        descriptor = file
     }
 
     /// Lets another worker have the directory, before this value goes away.
