@@ -14,8 +14,9 @@ from harness.processes import run, wait_until
 
 from .mutator import Instance, mutants
 
-# Orthanc 1.10.1 itself ends with a segmentation fault on sequences nested 60 deep, with or without the plugin.
-NOT_FOR_ORTHANC = "nested-"
+# Orthanc 1.10.1 itself, with or without the plugin, ends with a segmentation fault on sequences nested 60 deep and on
+# some headers with random bytes, and takes a minute over 120,000 elements. The worker gets these too.
+NOT_FOR_ORTHANC = ("nested-", "-head-damaged-", "many-elements")
 ENCAPSULATED = ("rle", "jpeg-lossless", "jpeg-ls", "jpeg2000")
 
 
@@ -88,7 +89,7 @@ def table(outcomes):
 def feed_gateway(orthanc, corpus):
     """Gives Orthanc every broken instance, by REST (which takes any bytes) and by C-STORE, and waits until each that it
     accepted has an outcome. Gives (accepted by REST, accepted by C-STORE)."""
-    fed = [(name, data) for name, data in corpus.mutants if not name.startswith(NOT_FOR_ORTHANC)]
+    fed = [(name, data) for name, data in corpus.mutants if not any(part in name for part in NOT_FOR_ORTHANC)]
     by_rest = sum(post_instance(orthanc, data) for _, data in fed)
     folder = corpus.folder / "files"
     folder.mkdir()
