@@ -72,7 +72,7 @@ class Member:
 
 
 class Bench:
-    def __init__(self, folder, host, workers, uses_clock, can_mount):
+    def __init__(self, folder, host, workers, clock_followers, can_mount):
         self.folder = Path(folder)
         self.clock = self.folder / "clock"
         self.clock.write_text("+0\n")
@@ -95,9 +95,8 @@ class Bench:
             name = f"worker-{number}"
             self.members[name] = Member(
                 name, worker.process, self.disks[name].path / "state" / "worker.sqlite")
-        if uses_clock:
-            for member in self.members.values():
-                self._follow_clock(member.process)
+        for name in clock_followers:
+            self._follow_clock(self.members[name].process)
         # What went wrong by itself: (seconds, sentence).
         self.deaths = []
         self.unsaid = []

@@ -20,6 +20,8 @@ class Kind:
     body: object
     needs_disk: bool = False
     needs_clock: bool = False
+    # The worker waits with a timer until it can go on.
+    uses_worker_timers: bool = False
 
 
 def kill(side):
@@ -172,11 +174,11 @@ KINDS = {kind.name: kind for kind in (
     Kind("cut-gateway-wal", ("gateway",), lose_tail("gateway")),
     Kind("cut-worker-wal", ("worker",), lose_tail(None)),
     Kind("full-gateway-disk", ("gateway-disk",), full_disk("gateway"), needs_disk=True),
-    Kind("full-worker-disk", ("worker-disk",), full_disk(None), needs_disk=True),
+    Kind("full-worker-disk", ("worker-disk",), full_disk(None), needs_disk=True, uses_worker_timers=True),
     Kind("read-only-gateway", ("gateway", "gateway-disk"), read_only("gateway"), needs_disk=True),
-    Kind("read-only-worker", ("worker", "worker-disk"), read_only(None), needs_disk=True),
+    Kind("read-only-worker", ("worker", "worker-disk"), read_only(None), needs_disk=True, uses_worker_timers=True),
     Kind("corrupt-gateway", ("gateway", "gateway-disk"), corrupt("gateway")),
-    Kind("corrupt-worker", ("worker", "worker-disk"), corrupt(None)),
+    Kind("corrupt-worker", ("worker", "worker-disk"), corrupt(None), uses_worker_timers=True),
     Kind("clock-backwards", (), clock_backwards, needs_clock=True),
     Kind("same-study-again", (), same_study_again),
     Kind("late-instance", (), late_instance),
