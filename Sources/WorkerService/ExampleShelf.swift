@@ -13,11 +13,15 @@ final class ExampleShelf {
     private static let largestExampleBytes = 512 << 20
     /// Files that are kept open for studies that are arriving.
     private static let mostOpenFiles = 64
+    /// The last space of the disk is for the database: an example is worth less than a flag.
+    private static let reservedBytes = 64 << 20
 
     private let store: WorkerStore
     private let budgetBytes: Int
     private let log: Logger
     private var writers: [String: ExampleWriter] = [:]
+    /// Of all examples, also those that grow; nil: to be counted in the database.
+    private var totalBytes: Int?
 
     init(store: WorkerStore, budgetBytes: Int, log: Logger) {
         self.store = store
@@ -25,14 +29,17 @@ final class ExampleShelf {
         self.log = log
     }
 
-    /// Appends slices behind the committed ones and counts them in `example`; save the row in the same transaction as
-    /// the scores.
-    func append(_ slices: [InstanceReading.KeptSlices], to example: inout ExampleRow, shape: InputShape) {
+    /// Appends slices behind the committed ones and counts them in `example`; save the row in `transaction`, which also
+    /// keeps the scores. Without room in the budget or on the disk the example is given up.
+    func append(
+        _ slices: [InstanceReading.KeptSlices], to example: inout ExampleRow, shape: InputShape,
+        _ transaction: WorkerTransaction
+    ) {
         guard example.state == .growing else { return }
         do {
             for kept in slices {
                 let bytes = 2 * kept.values.count
-                guard budgetBytes > 0, example.bytes + bytes <= Self.largestExampleBytes else {
+                guard example.bytes + bytes <= Self.largestExampleBytes, try hasRoom(for: bytes, transaction) else {
                     drop(&example)
                     return
                 }
@@ -40,6 +47,7 @@ final class ExampleShelf {
                 try writer.append(kept.values, slices: kept.count)
                 example.slices += kept.count
                 example.bytes += bytes
+                totalBytes? += bytes
             }
         } catch {
             log.warning("an example cannot be written and is given up: \(error)")
@@ -58,26 +66,40 @@ final class ExampleShelf {
         }
     }
 
-    /// What is in memory may be ahead of the database.
+    /// What is in memory may be ahead of the database. Files of rows that were not committed go: they would come again
+    /// under other names with every attempt, and fill the disk that the database is waiting for.
     func forget() {
         writers = [:]
+        totalBytes = nil
+        try? sweep()
     }
 
-    /// Removes examples until the budget is kept.
-    func keepBudget(_ transaction: WorkerTransaction) throws {
+    /// Removes examples until the budget has room for `bytes` more.
+    func keepBudget(roomFor bytes: Int = 0, _ transaction: WorkerTransaction) throws {
         var total = try transaction.exampleBytes()
-        while total > budgetBytes {
+        while total + bytes > budgetBytes {
             let candidates = try transaction.examplesToDrop(limit: 16)
-            if candidates.isEmpty { return }
-            for var example in candidates where total > budgetBytes {
+            if candidates.isEmpty { break }
+            for var example in candidates where total + bytes > budgetBytes {
                 total -= example.bytes
                 drop(&example)
                 try transaction.save(example)
             }
         }
+        totalBytes = total
     }
 
-    /// Removes files that no row knows, after a crash.
+    private func hasRoom(for bytes: Int, _ transaction: WorkerTransaction) throws -> Bool {
+        let total = try totalBytes ?? transaction.exampleBytes()
+        totalBytes = total
+        if total + bytes > budgetBytes { try keepBudget(roomFor: bytes, transaction) }
+        guard let total = totalBytes, total + bytes <= budgetBytes else { return false }
+        var disk = statvfs()
+        guard statvfs(store.examples.path, &disk) == 0 else { return false }
+        return Int(disk.f_bavail) * Int(disk.f_frsize) >= bytes + Self.reservedBytes
+    }
+
+    /// Removes files that no row knows, after a crash or a commit that failed.
     func sweep() throws {
         let known = try store.read { try $0.exampleFiles() }
         for name in try FileManager.default.contentsOfDirectory(atPath: store.examples.path) where !known.contains(name)
@@ -116,6 +138,7 @@ final class ExampleShelf {
     private func drop(_ example: inout ExampleRow) {
         writers[example.file] = nil
         try? FileManager.default.removeItem(at: url(example.file))
+        totalBytes? -= example.bytes
         example.state = .dropped
         example.slices = 0
         example.bytes = 0

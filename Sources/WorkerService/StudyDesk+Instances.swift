@@ -151,7 +151,8 @@ extension StudyDesk {
                 sopInstanceUID: identity.sopInstanceUID, gatewayInstance: arrival.gatewayInstance,
                 probabilities: score.probabilities)
             if reading.example.state == .ready { reading.example.state = .growing }
-            examples.append(score.kept, to: &reading.example, shape: InputShape(model.manifest.preprocessing))
+            examples.append(
+                score.kept, to: &reading.example, shape: InputShape(model.manifest.preprocessing), transaction)
             try transaction.save(reading.example)
             study.readings[model.id] = reading
         }
