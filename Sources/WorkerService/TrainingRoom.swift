@@ -77,8 +77,8 @@ final class TrainingRoom: Sendable {
     }
 
     private func run() {
-        // Linux applies it to the calling thread alone.
-        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+        // Scoring goes first. Linux applies it to the calling thread alone.
+        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
         while !isStopping.load(ordering: .relaxed) {
             _ = bell.take(upTo: 16, milliseconds: 2000)
             if isStopping.load(ordering: .relaxed) { return }

@@ -3,7 +3,7 @@ import Foundation
 
 extension WorkerSettings {
     private enum Key: String, CodingKey, CaseIterable {
-        case name, endpoint, key, gateways, state, packages, threads, decoder, hub, transcript
+        case name, endpoint, key, gateways, state, packages, threads, nice, decoder, hub, transcript
         case decodeThreads = "decode_threads"
         case decodeSeconds = "decode_seconds"
         case decodeMegabytes = "decode_megabytes"
@@ -62,6 +62,7 @@ extension WorkerSettings {
         gateways = try values.named(Key.gateways.rawValue)
         packages = try values.texts(Key.packages.rawValue).map { URL(filePath: $0, relativeTo: folder).absoluteURL }
         threads = try values.integer(Key.threads.rawValue) ?? threads
+        nice = try values.integer(Key.nice.rawValue) ?? nice
         decodeThreads = try values.integer(Key.decodeThreads.rawValue) ?? decodeThreads
         decoder = try path(.decoder)
         decodeSeconds = try values.number(Key.decodeSeconds.rawValue) ?? decodeSeconds

@@ -17,6 +17,9 @@ public struct WorkerSettings: Sendable, Equatable {
     public var packages: [URL] = []
     /// Threads of libtorch for scoring.
     public var threads = max(1, ProcessInfo.processInfo.activeProcessorCount)
+    /// How far the worker stands back from other programs of this machine when processors are short, as of nice(1): the
+    /// gateway beside it goes first.
+    public var nice = 10
     /// Threads that decode and preprocess.
     public var decodeThreads = min(2, max(1, ProcessInfo.processInfo.activeProcessorCount))
     /// The executable that decodes; nil: `gantry-decoder` beside the running program.
@@ -90,6 +93,7 @@ public struct WorkerSettings: Sendable, Equatable {
             try require(gateways.isEmpty, "gateways", "left out with an ipc:// endpoint")
         }
         try require((1...256).contains(threads), "threads", "1 to 256")
+        try require((0...19).contains(nice), "nice", "0 to 19")
         try require((1...64).contains(decodeThreads), "decode_threads", "1 to 64")
         try require((0.1...3600).contains(decodeSeconds), "decode_seconds", "0.1 to 3600 seconds")
         try require((64...1 << 20).contains(decodeMegabytes), "decode_megabytes", "64 to 1048576")

@@ -11,7 +11,7 @@ struct RunCommand: AsyncParsableCommand {
         commandName: "run", abstract: "Run until SIGTERM or SIGINT.",
         discussion: """
             Settings come from a JSON file (--config) and from options; options win. Keys of the file: name, endpoint,
-            key, gateways, state, packages, threads, decode_threads, decoder, decode_seconds, decode_megabytes,
+            key, gateways, state, packages, threads, nice, decode_threads, decoder, decode_seconds, decode_megabytes,
             instance_megabytes, batch_slices, quiet_seconds, quiet_seconds_by_modality,
             memory_megabytes, example_megabytes, held_out_share, resend_seconds, status_seconds, hub, hub_key, site_key,
             hub_seconds, transcript. Only state is needed. An unknown key is an error.
@@ -85,7 +85,9 @@ struct RunCommand: AsyncParsableCommand {
         // A gateway that dies while we write to its socket is an error code, not a signal.
         signal(SIGPIPE, SIG_IGN)
         do {
-            let worker = try WorkerKeeper(settings: try settings(), log: log)
+            let settings = try settings()
+            standBack(settings.nice)
+            let worker = try WorkerKeeper(settings: settings, log: log)
             let group = ServiceGroup(
                 configuration: .init(
                     services: [.init(service: worker)], gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
@@ -93,6 +95,14 @@ struct RunCommand: AsyncParsableCommand {
         } catch {
             log.critical("\(error)")
             throw ExitCode.failure
+        }
+    }
+
+    /// Linux keeps this for each thread; threads and decoders that are made later take it from those that are here.
+    private func standBack(_ nice: Int) {
+        let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? []
+        for thread in threads.compactMap({ id_t($0) }) {
+            setpriority(__priority_which_t(PRIO_PROCESS.rawValue), thread, Int32(nice))
         }
     }
 

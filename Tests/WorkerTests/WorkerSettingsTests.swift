@@ -44,6 +44,9 @@ import Testing
         settings.threads = 0
         #expect(throws: SettingsError.badValue(key: "threads", expected: "1 to 256")) { try settings.check() }
         settings.threads = 1
+        settings.nice = 20
+        #expect(throws: SettingsError.badValue(key: "nice", expected: "0 to 19")) { try settings.check() }
+        settings.nice = 10
         settings.hub = "tcp://h:1"
         #expect { try settings.check() } throws: { "\($0)".contains("hub_key") }
     }
