@@ -120,7 +120,7 @@ def test_a_worker_that_comes_back_in_time_keeps_its_study(pair, phantoms):
     # The other worker is free and takes new studies meanwhile, but not this one.
     pair.gateway.send(phantoms[3].files)
     pair.flagged(phantoms[3])
-    assert pair.gateway.waiting() == len(study.files) - half
+    wait_until("the rest waits in the outbox", lambda: pair.gateway.waiting() == len(study.files) - half)
     pair.workers[owner].start()
     pair.flagged(study)
     assert pair.scored_by(pair.workers[owner], study) == len(study.files)

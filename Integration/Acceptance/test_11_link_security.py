@@ -184,7 +184,7 @@ def test_a_process_that_takes_the_workers_port_gets_nothing_and_the_study_waits(
     assert "did not prove" in link["refused"] and link["refusals"] >= 1 and not link["connected"]
     assert hears_nothing(impostor)
     impostor.close()
-    assert site.gateway.waiting() == len(study.files)
+    wait_until("all wait in the outbox", lambda: site.gateway.waiting() == len(study.files))
     lines = [line for line in site.gateway.process.log_text().splitlines() if "is refused" in line]
     assert len(lines) == 1, lines
 
@@ -320,7 +320,7 @@ def test_another_user_who_is_at_the_path_first_gets_nothing(start, package, phan
         "the gateway refuses it", lambda: gateway.get("/gantry/status")["workers"][0]["refusals"] >= 2
         and gateway.get("/gantry/status")["workers"][0], 20)
     assert "belongs to user 65534" in link["refused"]
-    assert gateway.waiting() == len(phantoms[0].files)
+    wait_until("all wait in the outbox", lambda: gateway.waiting() == len(phantoms[0].files))
     assert printed(child) == b"", "it was sent something"
     worker = start.process(Worker("worker", public_folder / "w", f"ipc://{path}", [package]))
     worker.start()
@@ -342,6 +342,6 @@ def test_tcp_without_keys_is_refused_at_both_ends_with_one_line(start, tmp_path,
     gateway = start.process(Orthanc("hospital", tmp_path / "orthanc", gantry={"Workers": [endpoint]}))
     gateway.start()
     gateway.send(phantoms[0].files)
-    assert gateway.waiting() == len(phantoms[0].files)
+    wait_until("all wait in the outbox", lambda: gateway.waiting() == len(phantoms[0].files))
     lines = [line for line in gateway.process.log_text().splitlines() if "is refused" in line]
     assert len(lines) == 1 and "WorkerKey" in lines[0], lines
