@@ -23,7 +23,6 @@ class ScriptedGateway:
         self.status = {}
         self.sequence = 0
         self.receipt = 1
-        self.greeted = False
         self._hello()
 
     def _say(self, verb, *fields, payload=b""):
@@ -31,6 +30,7 @@ class ScriptedGateway:
         self.socket.send_multipart([*frames, payload], copy=len(payload) < 1 << 20)
 
     def _hello(self):
+        self.greeted_at = time.monotonic()
         # Name, session, program version; then the receipts that this side has given: database, number, gaps.
         self._say("hello", self.name, "session-1", "corpus", "scripted-state", self.receipt, "")
 
@@ -57,16 +57,15 @@ class ScriptedGateway:
 
     def take(self, milliseconds=0):
         """Reads what there is, waiting at most so long for the first message."""
+        # Once a second, as a gateway does: a worker gives the credit of a silent one to others.
+        if time.monotonic() - self.greeted_at >= 1:
+            self._hello()
         if not self.socket.poll(milliseconds):
-            if not self.greeted:
-                self._hello()
             return
         while self.socket.poll(0):
             *frames, payload = self.socket.recv_multipart()
             verb, fields = frames[0].decode().split(" ", 1)[1], [frame.decode() for frame in frames[1:]]
-            if verb == "hello":
-                self.greeted = True
-            elif verb == "credit":
+            if verb == "credit":
                 self.credit = int(fields[0])
             elif verb == "ack":
                 sequence, (outcome, study, reason) = int(fields[0]), fields[2:5]
