@@ -104,6 +104,8 @@ struct RunCommand: AsyncParsableCommand {
         for thread in threads.compactMap({ id_t($0) }) {
             setpriority(__priority_which_t(PRIO_PROCESS.rawValue), thread, Int32(nice))
         }
+        // Where the kernel groups processes by session, it is the group's value that counts against other sessions (sched(7)).
+        try? Data("\(nice)".utf8).write(to: URL(filePath: "/proc/self/autogroup"))
     }
 
     private func settings() throws -> WorkerSettings {
