@@ -95,6 +95,15 @@ let package = Package(
             ]),
         // A DICOM instance to what a model sees.
         .target(name: "Imaging", dependencies: ["CImaging", "ModelPackage"], swiftSettings: strict),
+        // Structured reports and secondary captures with DCMTK behind a plain C interface.
+        .target(
+            name: "CResults", cxxSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
+            linkerSettings: [
+                .linkedLibrary("dcmsr"), .linkedLibrary("dcmdata"), .linkedLibrary("oflog"), .linkedLibrary("ofstd"),
+            ]),
+        // What a model found, as DICOM objects of the study.
+        .target(
+            name: "Results", dependencies: ["CResults", "Imaging", "ModelPackage", "Triage"], swiftSettings: strict),
         // Synthetic studies with known truth.
         .target(name: "Phantoms", dependencies: ["CImaging", "Imaging", "ModelPackage"], swiftSettings: strict),
         // libtorch behind a plain C interface.
@@ -132,8 +141,8 @@ let package = Package(
         .target(
             name: "WorkerService",
             dependencies: [
-                "Federation", "Imaging", "ModelPackage", "Tensors", "Torch", "Triage", "Wire", "WorkerStore", "ZeroMQ",
-                .product(name: "Logging", package: "swift-log"),
+                "Federation", "Imaging", "ModelPackage", "Results", "Tensors", "Torch", "Triage", "Wire", "WorkerStore",
+                "ZeroMQ", .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
         // One round from opening to published version, and the status page.
@@ -168,6 +177,9 @@ let package = Package(
             name: "GatewayCoreTests", dependencies: ["GatewayCore", "CGantry", "SQLite", "Wire", "ZeroMQ"],
             swiftSettings: strict),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging", "Phantoms"], swiftSettings: strict),
+        .testTarget(
+            name: "ResultsTests", dependencies: ["ModelPackage", "Phantoms", "Results", "Triage"], swiftSettings: strict
+        ),
         .testTarget(
             name: "TorchTests", dependencies: ["Torch"], exclude: ["Fixtures/attention.py"],
             resources: [.copy("Fixtures/attention.ts")], swiftSettings: strict),
