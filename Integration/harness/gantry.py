@@ -166,12 +166,14 @@ class Study:
         self.present = present
 
 
-def make_phantoms(out, studies, seed, look="a", slices=20, kind="head-ct", prevalence=0.5):
+def make_phantoms(out, studies, seed, look="a", slices=20, kind="head-ct", prevalence=0.5, transfer_syntax=None):
     """Phantom studies with known truth, in the order of their folders."""
     command = [GANTRY, "phantom", kind, "--out", out, "--studies", studies, "--seed", seed, "--look", look,
                "--prevalence", prevalence]
     if kind == "head-ct":
         command += ["--slices", slices]
+    if transfer_syntax:
+        command += ["--transfer-syntax", transfer_syntax]
     run(*command)
     return read_phantoms(out)
 

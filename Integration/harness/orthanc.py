@@ -143,15 +143,20 @@ def proposal(files):
 class Sender:
     """A running storescu whose responses are counted as they come."""
 
-    def __init__(self, orthanc, files):
+    def __init__(self, orthanc, files, proposals=None):
+        """`proposals`: storescu's options for compressed transfer syntaxes; found in the files unless given."""
         files = [str(file) for file in files]
+        proposals = proposal(files) if proposals is None else proposals
         # -v prints each response; -R proposes only what is in the files.
         self.child = subprocess.Popen(
-            [STORESCU, "-v", "-R", *proposal(files), "-aec", "ORTHANC", "127.0.0.1", str(orthanc.dicom_port), *files],
+            [STORESCU, "-v", "-R", *proposals, "-aec", "ORTHANC", "127.0.0.1", str(orthanc.dicom_port), *files],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", bufsize=1,
             env={"TCP_NODELAY": "1", "PATH": "/usr/bin:/bin"})
         self.sent = len(files)
         self.accepted = 0
+        # Files with the response Success, and files with another response, in the order of the responses.
+        self.acknowledged, self.refused = [], []
+        self.current = None
         self.last_response = None
         self.lines = []
 
@@ -159,10 +164,15 @@ class Sender:
         """Yields the number of accepted instances after each response."""
         for line in self.child.stdout:
             self.lines.append(line)
+            if "Sending file: " in line:
+                self.current = line.split("Sending file: ", 1)[1].strip()
             if "Received Store Response" in line:
                 self.last_response = time.monotonic()
                 if "Success" in line:
                     self.accepted += 1
+                    self.acknowledged.append(self.current)
+                else:
+                    self.refused.append(self.current)
                 yield self.accepted
 
     def finish(self, check=True):

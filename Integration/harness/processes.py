@@ -2,6 +2,7 @@
 """Processes with a log file each, and waiting for conditions with a deadline."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -31,10 +32,16 @@ def wait_until(what, condition, seconds=60, interval=0.05):
 
 
 def free_port():
-    """A TCP port that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A TCP port that nobody uses at this moment, below those that outgoing connections are given: else one of them may
+    have it when a process that was killed comes back to its port."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class Process:

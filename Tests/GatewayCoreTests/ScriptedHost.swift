@@ -66,7 +66,11 @@ final class ScriptedHost: Sendable {
                 page.end(page.sink, String(from + part.count), from + part.count < log.count ? 1 : 0)
                 return 0
             },
-            destroy: { context in ScriptedHost.from(context).state.withLock { $0.isDestroyed = true } })
+            destroy: { context in ScriptedHost.from(context).state.withLock { $0.isDestroyed = true } },
+            calling_ae_title: { context, id, title, capacity in
+                strncpy(title!, "SENDER-OF-" + String(cString: id!).uppercased(), capacity)
+                return 0
+            })
     }
 
     private static func from(_ context: UnsafeMutableRawPointer?) -> ScriptedHost {

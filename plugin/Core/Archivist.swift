@@ -42,8 +42,12 @@ final class Archivist {
     private func answer(_ letter: ArchivistLetter) {
         if shared.isStopping { return }
         switch letter {
-        case .read(let sequence, let instance):
-            shared.courier.deliver(.read(sequence: sequence, shared.host.read(instance)))
+        case .read(let sequence, let instance, let asksCallingAETitle):
+            let title = asksCallingAETitle ? shared.host.callingAETitle(of: instance) : nil
+            // Decided without it, a rule might route away what it is there to hand over.
+            let mustWait = asksCallingAETitle && title == nil
+            let result = mustWait ? .failed(code: Code.unavailable) : shared.host.read(instance)
+            shared.courier.deliver(.read(sequence: sequence, result, callingAETitle: title))
         case .fetch(let link, let request, let instance):
             shared.courier.deliver(.fetched(link: link, request: request, instance, shared.host.read(instance)))
         }

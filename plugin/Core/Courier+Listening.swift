@@ -60,7 +60,8 @@ extension Courier {
             // From another session than the one we sent it to, it is just as true.
             settlements.append(
                 Settlement(
-                    sequence: sequence, outcome: outcome.rawValue, studyInstanceUID: studyInstanceUID, reason: reason))
+                    sequence: sequence, outcome: outcome.rawValue, studyInstanceUID: studyInstanceUID, reason: reason,
+                    rule: inFlight[sequence]?.rule))
         case .fetch(let request, let instance):
             if fetches.count < Courier.mostFetches {
                 fetches.append(FetchRequest(link: index, request: request, instance: instance))

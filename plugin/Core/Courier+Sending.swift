@@ -35,6 +35,7 @@ extension Courier {
 
     private func sendInstances(over link: WorkerLink, limit: Int) throws(ZeroMQError) {
         while inFlight.count < Courier.mostInFlight, var next = outgoing.first() {
+            if routeAway(&next) { continue }
             let bytes = next.payload?.count ?? next.frame?.count ?? 0
             // One that is larger than the window or the credit travels alone.
             if !inFlight.isEmpty, inFlightBytes &+ bytes > limit { return }
@@ -49,9 +50,29 @@ extension Courier {
                 outgoing.prepend(next)
                 return
             }
-            inFlight[next.row.sequence] = InFlight(sentBytes: bytes, reservedBytes: next.reservedBytes)
+            inFlight[next.row.sequence] = InFlight(
+                sentBytes: bytes, reservedBytes: next.reservedBytes, rule: next.rule)
             inFlightBytes &+= bytes
         }
+    }
+
+    /// Asks the routing rules about the first of `outgoing`, while its bytes are at hand.
+    ///
+    /// - Returns: whether it is not handed over; it is settled then.
+    private func routeAway(_ next: inout Outgoing) -> Bool {
+        let rules = shared.settings.rules
+        guard !rules.isEmpty, next.rule == nil, let payload = next.payload else { return false }
+        let header = payload.header
+        let decision = rules.decide(header, callingAETitle: next.row.callingAETitle)
+        next.rule = decision.rule
+        guard !decision.handsOver else { return false }
+        _ = outgoing.popFirst()
+        shared.window.release(bytes: next.reservedBytes)
+        settlements.append(
+            Settlement(
+                sequence: next.row.sequence, outcome: Settlement.routedAway,
+                studyInstanceUID: header.studyInstanceUID ?? "", reason: "rule: \(decision.rule)", rule: decision.rule))
+        return true
     }
 
     /// Asks the archivist for the bytes of rows whose id alone is known, as far as there is room.
@@ -74,7 +95,8 @@ extension Courier {
                 shared.window.reserveAnyway(bytes: bytes)
             }
             reading[row.sequence] = Reading(row: row, reservedBytes: bytes)
-            if !shared.archivist.post(.read(sequence: row.sequence, row.instance)) {
+            let asksTitle = row.sizeBytes == 0 && row.callingAETitle.isEmpty && shared.settings.rules.askCallingAETitle
+            if !shared.archivist.post(.read(sequence: row.sequence, row.instance, asksCallingAETitle: asksTitle)) {
                 reading[row.sequence] = nil
                 shared.window.release(bytes: bytes)
                 backlog.prepend(row)
@@ -100,8 +122,9 @@ extension Courier {
     }
 
     /// The archivist's answer for a row.
-    func takeRead(_ sequence: Int64, _ result: Host.ReadResult) {
-        guard let read = reading.removeValue(forKey: sequence) else { return }
+    func takeRead(_ sequence: Int64, _ result: Host.ReadResult, callingAETitle: String?) {
+        guard var read = reading.removeValue(forKey: sequence) else { return }
+        if let callingAETitle { read.row.callingAETitle = callingAETitle }
         switch result {
         case .bytes(let payload):
             // The size was a guess when the row came from the host's log.

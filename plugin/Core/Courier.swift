@@ -7,6 +7,8 @@ import ZeroMQ
 ///
 /// Each turn: take what arrived (from the hook, the archivist, the workers), commit it, answer, send what fits.
 final class Courier {
+    private static let countMilliseconds: Int64 = 2_000
+
     let shared: Shared
     let links: [WorkerLink]
     /// The link that gets instances: a study goes to one worker.
@@ -36,6 +38,8 @@ final class Courier {
 
     var reviewsAtSteadyMilliseconds: Int64 = 0
     private var generation = 0
+    private var isRefusing = false
+    private var countAtSteadyMilliseconds: Int64 = 0
     var complaints = 0
 
     /// - Throws: `ZeroMQError` when the process has no room for the sockets.
@@ -84,6 +88,8 @@ final class Courier {
         try sendHellos()
         try send()
         publish()
+        reportRefusal()
+        count()
     }
 
     /// Short when something waits for room or for a retry, else until the next hello.
@@ -174,7 +180,7 @@ final class Courier {
     private func readLetters() {
         for letter in shared.courier.take() {
             switch letter {
-            case .read(let sequence, let result): takeRead(sequence, result)
+            case .read(let sequence, let result, let title): takeRead(sequence, result, callingAETitle: title)
             case .fetched(let link, let request, let instance, let result):
                 fetching = false
                 answers.append(FetchAnswer(link: link, request: request, instance: instance, result: result))
@@ -195,6 +201,31 @@ final class Courier {
         if [1, 10, 100, 1_000, 10_000, 100_000].contains(complaints) {
             shared.host.warning("Message \(complaints) that was not understood: \(what).")
         }
+    }
+
+    /// One line when refusing begins and one when it ends.
+    private func reportRefusal() {
+        for link in links where link.session != nil {
+            shared.refusal.workerWasHeard(atSteadyMilliseconds: link.heardAtSteadyMilliseconds)
+        }
+        let refuses = shared.refusal.refuses
+        guard refuses != isRefusing else { return }
+        isRefusing = refuses
+        shared.host.warning(
+            refuses
+                ? "No worker was heard for \(shared.settings.refuseWithoutWorkerSeconds) s: new instances are refused "
+                    + "(setting RefuseWithoutWorkerSeconds) until one is back."
+                : "A worker is back: instances are accepted again; \(shared.refusal.count) were refused since the start."
+        )
+    }
+
+    /// Reads the database's figures for the metrics, which must not wait for it.
+    private func count() {
+        let now = Clock.steadyMilliseconds()
+        guard now >= countAtSteadyMilliseconds else { return }
+        countAtSteadyMilliseconds = now &+ Courier.countMilliseconds
+        guard let figures = try? shared.store.count() else { return }
+        shared.live.update { $0.figures = figures }
     }
 
     private func publish() {

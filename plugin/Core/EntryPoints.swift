@@ -151,6 +151,23 @@ public func gantry_study_json(
 }
 
 @c @implementation
+public func gantry_metrics(
+    _ gateway: OpaquePointer?, _ sink: UnsafeMutableRawPointer?,
+    _ add: (@convention(c) (UnsafeMutableRawPointer?, UnsafePointer<gantry_metric>?) -> Void)?
+) -> Int32 {
+    unsafe with(gateway) { gateway in
+        guard let add = unsafe add else { return Code.badArgument }
+        for metric in gateway.metrics() { unsafe metric.withC { unsafe add(sink, $0) } }
+        return Code.ok
+    }
+}
+
+@c @implementation
+public func gantry_accepts(_ gateway: OpaquePointer?) -> Int32 {
+    unsafe with(gateway) { $0.accepts() ? Code.ok : Code.unavailable }
+}
+
+@c @implementation
 public func gantry_text_free(_ text: UnsafeMutablePointer<gantry_text>?) {
     guard let text = unsafe text, unsafe text.pointee.struct_size >= MemoryLayout<gantry_text>.size else { return }
     unsafe free(text.pointee.bytes)

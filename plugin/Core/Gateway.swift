@@ -107,6 +107,11 @@ final class Gateway: Sendable {
         shared.courier.post(.studyComplete(study)) ? Code.ok : Code.full
     }
 
+    /// Whether the host should take an instance now; counts when not.
+    func accepts() -> Bool { shared.refusal.accepts() }
+
+    func metrics() -> [Metric] { Metrics(shared).all }
+
     func reconcile() { shared.askArchivist(.reconcile) }
 
     // MARK: JSON

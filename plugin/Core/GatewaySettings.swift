@@ -5,6 +5,7 @@ import SQLite
 struct GatewaySettings: Sendable, Equatable {
     static let names = [
         "Name", "Workers", "WindowMegabytes", "StateDirectory", "KeepDays", "WorklistHours", "Backfill",
+        "RefuseWithoutWorkerSeconds", "Rules",
     ]
 
     /// How the worker knows this gateway.
@@ -20,6 +21,9 @@ struct GatewaySettings: Sendable, Equatable {
     var worklistHours: Int64
     /// Whether a first start hands over what the host's log already holds.
     var backfill: Bool
+    /// 0: instances are accepted whether there is a worker or not.
+    var refuseWithoutWorkerSeconds: Int64
+    var rules: RoutingRules
 
     init(_ reader: inout SettingsReader, defaultName: String, defaultStateDirectory: String) {
         name = reader.text("Name", default: defaultName, maximumBytes: 128)
@@ -33,5 +37,7 @@ struct GatewaySettings: Sendable, Equatable {
         keepDays = reader.integer("KeepDays", default: 60, in: 1...36_500)
         worklistHours = reader.integer("WorklistHours", default: 72, in: 1...876_000)
         backfill = reader.flag("Backfill", default: false)
+        refuseWithoutWorkerSeconds = reader.integer("RefuseWithoutWorkerSeconds", default: 0, in: 0...86_400)
+        rules = RoutingRules(&reader)
     }
 }

@@ -27,6 +27,20 @@ final class Histogram: Sendable {
         }
     }
 
+    /// For each of `bounds`, in nanoseconds and rising, how many durations were in buckets that end at or below it; and
+    /// the number and the sum of all, each taken as its bucket's upper bound.
+    func cumulative(upTo bounds: [Int64]) -> (counts: [Int], total: Int, sumNanoseconds: Double) {
+        let counts = buckets.withLock { $0 }
+        var sum = 0.0
+        var cumulative = [Int](repeating: 0, count: bounds.count)
+        for (bucket, count) in counts.enumerated() where count > 0 {
+            let upper = Histogram.upperBound(of: bucket)
+            sum += Double(count) * Double(upper)
+            for (index, bound) in bounds.enumerated() where upper <= bound { cumulative[index] &+= count }
+        }
+        return (cumulative, counts.reduce(0, &+), sum)
+    }
+
     static func bucket(of nanoseconds: Int64) -> Int {
         let value = UInt64(clamping: nanoseconds)
         guard value >= 4 else { return Int(truncatingIfNeeded: value) }

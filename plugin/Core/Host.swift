@@ -60,6 +60,16 @@ final class Host: @unchecked Sendable {
         return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
+    /// Empty when there is none or the host does not know; nil when it cannot say at present.
+    func callingAETitle(of instance: GatewayInstanceID) -> String? {
+        guard let ask = unsafe callbacks.calling_ae_title else { return "" }
+        var buffer = [CChar](repeating: 0, count: 65)
+        let code = unsafe ask(callbacks.context, instance.text, &buffer, buffer.count)
+        if code == Code.notFound { return "" }
+        guard code == Code.ok else { return nil }
+        return String(decoding: buffer.dropLast().prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
     /// - Returns: false when the host wants to be told again later.
     func show(_ flag: StoredFlag) -> Bool {
         guard let changed = unsafe callbacks.flag_changed else { return true }

@@ -24,6 +24,8 @@ final class LiveState: Sendable {
         var instancesGone = 0
         var readFailures = 0
         var foundInLog = 0
+        /// Nil while the database could not be read yet.
+        var figures: Store.Figures?
     }
 
     private let snapshot = Mutex(Snapshot())

@@ -13,9 +13,14 @@ struct OutboxRow: Sendable {
 
 /// What the worker, or the gateway for an instance that is gone, says about an outbox row.
 struct Settlement: Sendable {
+    /// The outcome of an instance that a routing rule did not hand over.
+    static let routedAway = "routed-away"
+
     var sequence: Int64
     var outcome: String
     /// Empty when it is not known.
     var studyInstanceUID: String
     var reason: String
+    /// The routing rule that decided about it; nil when there are no rules, or when it is not known any more.
+    var rule: String?
 }

@@ -11,6 +11,8 @@ struct Outgoing {
     /// Made at the first attempt to send, kept for the next one.
     var frame: Frame?
     var reservedBytes: Int
+    /// The routing rule that handed it over; nil before the rules were asked, and when there are none.
+    var rule: String?
 
     init(row: OutboxRow, payload: Payload, reservedBytes: Int) {
         self.row = row
@@ -29,6 +31,7 @@ struct Reading {
 struct InFlight {
     var sentBytes: Int
     var reservedBytes: Int
+    var rule: String?
 }
 
 /// What a worker asks for again.

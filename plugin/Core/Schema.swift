@@ -29,6 +29,7 @@ enum Schema {
             flagged_at_ms INTEGER NOT NULL, json TEXT NOT NULL) STRICT, WITHOUT ROWID;
         CREATE INDEX flag_by_study ON flag (study);
         CREATE INDEX flag_by_time ON flag (flagged_at_ms);
+        CREATE INDEX flag_by_urgency ON flag (urgency);
         CREATE INDEX flag_to_show ON flag (flag) WHERE shown_revision < revision;
         CREATE TABLE review (
             review TEXT PRIMARY KEY, study INTEGER NOT NULL, at_ms INTEGER NOT NULL, state TEXT NOT NULL,
@@ -37,6 +38,11 @@ enum Schema {
         CREATE INDEX review_pending ON review (at_ms) WHERE state = 'pending';
         -- How often each outcome was committed, so that the status need not count rows.
         CREATE TABLE tally (outcome TEXT PRIMARY KEY, instances INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        -- How often each reason was given for an outcome, and how often each routing rule matched.
+        CREATE TABLE reason_tally (
+            outcome TEXT NOT NULL, reason TEXT NOT NULL, instances INTEGER NOT NULL,
+            PRIMARY KEY (outcome, reason)) STRICT, WITHOUT ROWID;
+        CREATE TABLE rule_tally (rule TEXT PRIMARY KEY, instances INTEGER NOT NULL) STRICT, WITHOUT ROWID;
         -- Positions in the host's log: see Store+Log.
         CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
         """

@@ -19,6 +19,7 @@ final class Shared: Sendable {
     let window = Window()
     let live = LiveState()
     let handOver: HandOver
+    let refusal: Refusal
     let courier: Mailbox<CourierLetter>
     let archivist: Mailbox<ArchivistLetter>
     let courierWakeup: Wakeup
@@ -35,6 +36,7 @@ final class Shared: Sendable {
         self.host = host
         store = Store(directory: settings.stateDirectory, host: host)
         session = Shared.randomHex()
+        refusal = Refusal(afterSeconds: settings.refuseWithoutWorkerSeconds)
         courierWakeup = try Wakeup()
         archivistWakeup = try Wakeup()
         handOver = HandOver(wakeup: courierWakeup)

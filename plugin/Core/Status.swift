@@ -16,11 +16,13 @@ struct Status {
             """
             SELECT json_patch(json_object('version', ?1, 'gateway', ?2, 'session', ?3, 'at_ms', ?4,
                 'database', json(?5), 'workers', json(?6), 'in_flight', json(?7), 'hook', json(?8), 'archive', json(?9),
-                'models', json(CASE WHEN json_valid(?10) THEN ?10 ELSE 'null' END)), ?11)
+                'models', json(CASE WHEN json_valid(?10) THEN ?10 ELSE 'null' END), 'rules', json(?12),
+                'refusal', json(?13)), ?11)
             """, .text(Release.version), .text(shared.settings.name), .text(shared.session),
             .integer(Clock.nowMilliseconds()), .text(try database(health, composer)),
             .text(try workers(live.workers, composer)), .text(try inFlight(live, composer)),
-            .text(try hook(composer)), .text(try archive(live, composer)), .text(live.models), .text(figures)
+            .text(try hook(composer)), .text(try archive(live, composer)), .text(live.models), .text(figures),
+            .text(try rules(composer)), .text(try refusal(composer))
         ) { $0.text(0) ?? "{}" }
         return text ?? "{}"
     }
@@ -66,6 +68,27 @@ struct Status {
                 'max_us', ? / 1000.0)
             """, composer, Value(counts.withBytes), Value(counts.withIDOnly), Value(counts.missed), nanoseconds[0],
             nanoseconds[1], nanoseconds[2])
+    }
+
+    /// Counts by rule: each one's own words, and how many instances it decided about.
+    private func rules(_ composer: Connection) throws(SQLiteError) -> String {
+        let counts = (try? shared.store.count())?.rules ?? [:]
+        var texts: [String] = []
+        for name in shared.settings.rules.names {
+            texts.append(
+                try object(
+                    """
+                    SELECT json_object('rule', CASE WHEN json_valid(?1) THEN json(?1) ELSE ?1 END, 'instances', ?2)
+                    """, composer, .text(name), Value(counts[name] ?? 0)))
+        }
+        return "[\(texts.joined(separator: ","))]"
+    }
+
+    private func refusal(_ composer: Connection) throws(SQLiteError) -> String {
+        try object(
+            "SELECT json_object('after_seconds', ?, 'refuses', json(?), 'instances', ?)", composer,
+            .integer(shared.settings.refuseWithoutWorkerSeconds), .text(shared.refusal.refuses ? "true" : "false"),
+            Value(shared.refusal.count))
     }
 
     private func archive(_ live: LiveState.Snapshot, _ composer: Connection) throws(SQLiteError) -> String {

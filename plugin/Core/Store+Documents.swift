@@ -70,7 +70,8 @@ extension Store {
                     'counts', json_object(
                         'scored', (SELECT count(*) FROM o WHERE outcome = 'scored'),
                         'ignored', (SELECT count(*) FROM o WHERE outcome = 'ignored'),
-                        'set_aside', (SELECT count(*) FROM o WHERE outcome = 'set-aside')),
+                        'set_aside', (SELECT count(*) FROM o WHERE outcome = 'set-aside'),
+                        'routed_away', (SELECT count(*) FROM o WHERE outcome = 'routed-away')),
                     'flags', \(Store.flagsOfStudy), 'reviews', \(Store.reviewsOfStudy),
                     'set_aside', (SELECT json_group_array(json_object(
                         'gateway_instance', instance, 'reason', reason, 'at_ms', at_ms))

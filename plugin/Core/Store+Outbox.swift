@@ -53,6 +53,8 @@ extension Store {
             INSERT INTO tally (outcome, instances) VALUES (?, 1)
             ON CONFLICT (outcome) DO UPDATE SET instances = instances + 1
             """, .text(settlement.outcome))
+        try Store.countReason(of: settlement, in: database)
+        try Store.countRule(of: settlement, in: database)
     }
 
     /// The row of a study, made when it is new. An empty uid stands for the study that `instance` alone belongs to.

@@ -48,7 +48,7 @@ extension Adapter {
         return .json(
             """
             {"study":"\(found.uid)","gateway_study":"\(found.id)","urgency":null,\
-            "counts":{"scored":0,"ignored":0,"set_aside":0},"flags":[],"reviews":[],"set_aside":[],"ignored":[]}
+            "counts":{"scored":0,"ignored":0,"set_aside":0,"routed_away":0},"flags":[],"reviews":[],"set_aside":[],"ignored":[]}
             """)
     }
 

@@ -39,6 +39,11 @@ public final class JSON {
         return (rows ?? []).compactMap { $0 }
     }
 
+    /// Whether every element of the array in `text` is text.
+    public func areTexts(_ text: String) -> Bool {
+        select("SELECT count(*) FROM json_each(?1) WHERE type <> 'text'", text).first == "0"
+    }
+
     /// Runs a query of the caller's over `text` (`?1`); the first column of each row. Empty when something fails.
     public func select(_ sql: String, _ text: String) -> [String] {
         let rows = try? database.rows(sql, [.text(text)]) { $0.text(0) }

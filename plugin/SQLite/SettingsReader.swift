@@ -65,6 +65,16 @@ public struct SettingsReader {
         return elements
     }
 
+    /// The elements of a list as JSON text, for a caller that reads them itself and says with `reject` what is wrong.
+    public mutating func elements(_ name: String, expected: String) -> [String] {
+        guard let setting = found[name] else { return [] }
+        guard setting.type == "array" else { return complain(name, expected: expected, use: []) }
+        return json.select("SELECT json_quote(value) FROM json_each(?1)", setting.value)
+    }
+
+    /// Adds a caller's own complaint.
+    public mutating func reject(_ sentence: String) { complaints.append(sentence) }
+
     private mutating func complain<Setting>(_ name: String, expected: String, use standard: Setting) -> Setting {
         let value = found[name]?.value ?? ""
         complaints.append(

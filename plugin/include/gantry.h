@@ -107,6 +107,10 @@ typedef struct gantry_host {
     int32_t (*read_log)(void *context, const char *position, gantry_log_page *page);
     /** Optional. The last call. Not called when a thread had to be left behind. */
     void (*destroy)(void *context);
+    /** Optional. The AE title that sent an instance, copied with its zero byte into `title`, of at least 65 bytes;
+     *  GANTRY_NOT_FOUND when it came otherwise. Asked for instances that read_log told, when a routing rule wants to
+     *  know it. */
+    int32_t (*calling_ae_title)(void *context, const char *instance_id, char *title, size_t capacity);
 } gantry_host;
 
 typedef struct gantry_options {
@@ -135,6 +139,25 @@ typedef struct gantry_instance {
     const void *bytes;
     size_t size;
 } gantry_instance;
+
+enum gantry_metric_kind { GANTRY_METRIC_GAUGE = 0, GANTRY_METRIC_COUNTER = 1, GANTRY_METRIC_HISTOGRAM = 2 };
+
+/** One value to monitor, as in the Prometheus text format; borrowed for the duration of the callback. Values of one
+ *  family come one after the other. */
+typedef struct gantry_metric {
+    size_t struct_size;
+    /** Name of the family, [a-z0-9_]+, for example "gantry_flags". */
+    const char *family;
+    /** What the family says, one line. */
+    const char *help;
+    /** A gantry_metric_kind, the same for the whole family. */
+    int32_t kind;
+    /** The value's own name: the family's; of a histogram also that with _bucket, _sum or _count behind it. */
+    const char *name;
+    /** For example urgency="critical", escaped as Prometheus wants it, without braces; empty when there are none. */
+    const char *labels;
+    double value;
+} gantry_metric;
 
 /** GANTRY_ABI_VERSION of the library. */
 int32_t gantry_abi_version(void);
@@ -178,6 +201,16 @@ int32_t gantry_worklist_json(gantry_gateway *gateway, uint32_t limit, gantry_tex
 
 /** Everything known of one study, as JSON. `study` is the host's study id or the StudyInstanceUID. */
 int32_t gantry_study_json(gantry_gateway *gateway, const char *study, gantry_text *answer);
+
+/** Calls `add` for each metric, in the caller's thread and before it returns. Never waits for disk, database or socket:
+ *  what is counted in the database is at most some seconds old. */
+int32_t gantry_metrics(
+    gantry_gateway *gateway, void *sink, void (*add)(void *sink, const gantry_metric *metric));
+
+/** Whether an instance should be accepted now: GANTRY_OK, or GANTRY_UNAVAILABLE when the administrator has set
+ *  RefuseWithoutWorkerSeconds and no worker was heard for that long; a C-STORE SCP then answers A700, and the refusal
+ *  is counted. Never waits for anything. A host that does not ask accepts everything. */
+int32_t gantry_accepts(gantry_gateway *gateway);
 
 /** Frees what a call put into `text`, and zeroes it. Null is allowed. */
 void gantry_text_free(gantry_text *text);

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import CGantry
+
+/// All metrics of a gateway, from memory alone: what the database holds is as old as the courier's last count.
+struct Metrics {
+    /// Bounds of the exported histogram, some of the hook's own buckets: 5 µs to 17 ms.
+    static let hookBounds: [Int64] = [
+        5_120, 10_240, 20_480, 40_960, 57_344, 81_920, 114_688, 163_840, 229_376, 327_680, 524_288, 1_048_576,
+        4_194_304, 16_777_216,
+    ]
+    static let urgencies = ["none", "routine", "urgent", "critical"]
+    static let outcomes = ["scored", "ignored", "set-aside", "routed-away"]
+
+    private(set) var all: [Metric] = []
+
+    init(_ shared: Shared) {
+        let live = shared.live.current
+        if let figures = live.figures { addOutbox(figures) }
+        addTransfer(shared, live)
+        addHook(shared.handOver)
+        addWorkers(live.workers)
+        if let figures = live.figures { addResults(figures, shared.settings.rules) }
+        addTroubles(shared, live)
+    }
+
+    // MARK: Groups
+
+    private mutating func addOutbox(_ figures: Store.Figures) {
+        gauge("gantry_outbox_instances", "Instances that no worker has acknowledged", figures.waiting)
+        gauge("gantry_outbox_bytes", "Bytes of these instances, as far as known", figures.waitingBytes)
+        let age = figures.oldestReceivedAtMilliseconds.map { max(Clock.nowMilliseconds() &- $0, 0) } ?? 0
+        add("gantry_outbox_oldest_seconds", "Age of the oldest of these instances", value: Double(age) / 1_000)
+    }
+
+    private mutating func addTransfer(_ shared: Shared, _ live: LiveState.Snapshot) {
+        gauge("gantry_in_flight_instances", "Instances sent and not acknowledged", live.inFlightInstances)
+        gauge("gantry_in_flight_bytes", "Bytes sent and not acknowledged", live.inFlightBytes)
+        gauge("gantry_held_bytes", "Bytes of instances in this process's memory", shared.window.reservedBytes)
+        gauge("gantry_window_bytes", "Most bytes of instances in this process's memory", shared.settings.windowBytes)
+    }
+
+    private mutating func addHook(_ handOver: HandOver) {
+        let counts = handOver.counts
+        let taken = "gantry_hook_instances_total"
+        let help = "Instances the hook took, with their bytes or with the id alone"
+        add(taken, help, GANTRY_METRIC_COUNTER, labels: Metric.label("kept", "bytes"), value: Double(counts.withBytes))
+        add(taken, help, GANTRY_METRIC_COUNTER, labels: Metric.label("kept", "id"), value: Double(counts.withIDOnly))
+        counter(
+            "gantry_hook_missed_total", "Instances left to the host's log because the queue was full", counts.missed)
+
+        let family = "gantry_hook_seconds"
+        let meaning = "Time the hook took for one instance"
+        let (cumulative, total, sum) = handOver.durations.cumulative(upTo: Metrics.hookBounds)
+        for (bound, count) in zip(Metrics.hookBounds, cumulative) {
+            add(
+                family, meaning, GANTRY_METRIC_HISTOGRAM, name: family + "_bucket",
+                labels: Metric.label("le", "\(Double(bound) / 1e9)"), value: Double(count))
+        }
+        add(
+            family, meaning, GANTRY_METRIC_HISTOGRAM, name: family + "_bucket", labels: Metric.label("le", "+Inf"),
+            value: Double(total))
+        add(family, meaning, GANTRY_METRIC_HISTOGRAM, name: family + "_sum", value: sum / 1e9)
+        add(family, meaning, GANTRY_METRIC_HISTOGRAM, name: family + "_count", value: Double(total))
+        // For monitors that cannot read histograms.
+        let percentiles = handOver.durations.percentiles([0.5, 0.99])
+        for (name, nanoseconds) in zip(["p50", "p99"], percentiles) {
+            add(
+                "gantry_hook_\(name)_seconds", "Percentile of the time the hook took, since the start",
+                value: Double(nanoseconds) / 1e9)
+        }
+    }
+
+    private mutating func addWorkers(_ workers: [LiveState.Worker]) {
+        for (index, worker) in workers.enumerated() {
+            let labels =
+                Metric.label("worker", "\(index &+ 1)") + "," + Metric.label("endpoint", worker.endpoint)
+            add(
+                "gantry_worker_up", "Whether the worker answers, by its place in the setting Workers", labels: labels,
+                value: worker.isConnected ? 1 : 0)
+        }
+    }
+
+    private mutating func addResults(_ figures: Store.Figures, _ rules: RoutingRules) {
+        for urgency in Metrics.urgencies {
+            add(
+                "gantry_flags", "Flags that are kept, by urgency", labels: Metric.label("urgency", urgency),
+                value: Double(figures.flags[urgency] ?? 0))
+        }
+        for outcome in Metrics.outcomes + figures.outcomes.keys.filter({ !Metrics.outcomes.contains($0) }).sorted() {
+            add(
+                "gantry_instances_total", "Instances by what became of them", GANTRY_METRIC_COUNTER,
+                labels: Metric.label("outcome", outcome), value: Double(figures.outcomes[outcome] ?? 0))
+        }
+        for tally in figures.reasons {
+            add(
+                "gantry_not_scored_total", "Instances that were set aside or ignored, by reason",
+                GANTRY_METRIC_COUNTER,
+                labels: Metric.label("outcome", tally.outcome) + "," + Metric.label("reason", tally.reason),
+                value: Double(tally.instances))
+        }
+        for (index, rule) in rules.names.enumerated() {
+            add(
+                "gantry_rule_instances_total", "Instances by the routing rule that decided, 0 when none matched",
+                GANTRY_METRIC_COUNTER, labels: Metric.label("rule", "\(index)"),
+                value: Double(figures.rules[rule] ?? 0))
+        }
+    }
+
+    private mutating func addTroubles(_ shared: Shared, _ live: LiveState.Snapshot) {
+        let health = shared.store.health
+        add(
+            "gantry_refusals_total", "Instances refused at the door, by reason", GANTRY_METRIC_COUNTER,
+            labels: Metric.label("reason", "no-worker"), value: Double(shared.refusal.count))
+        gauge("gantry_database_usable", "Whether gateway.sqlite can be used", health.failure == nil ? 1 : 0)
+        counter("gantry_database_set_aside_total", "Damaged databases set aside since the start", health.setAside)
+        counter("gantry_found_in_log_total", "Instances the hook missed and the host's log told", live.foundInLog)
+        counter("gantry_instances_gone_total", "Instances the host no longer had", live.instancesGone)
+        counter("gantry_read_failures_total", "Instances the host could not read, to be tried again", live.readFailures)
+        counter("gantry_not_understood_total", "Messages that were not understood", live.messagesNotUnderstood)
+    }
+
+    // MARK: One metric
+
+    private mutating func gauge(_ family: String, _ help: String, _ value: Int) {
+        add(family, help, value: Double(value))
+    }
+
+    private mutating func counter(_ family: String, _ help: String, _ value: Int) {
+        add(family, help, GANTRY_METRIC_COUNTER, value: Double(value))
+    }
+
+    private mutating func add(
+        _ family: String, _ help: String, _ kind: gantry_metric_kind = GANTRY_METRIC_GAUGE, name: String? = nil,
+        labels: String = "", value: Double
+    ) {
+        all.append(
+            Metric(family: family, help: help, kind: kind, name: name ?? family, labels: labels, value: value))
+    }
+}
