@@ -187,9 +187,8 @@ let package = Package(
         .testTarget(
             name: "WorkerTests",
             dependencies: [
-                "Federation", "ModelPackage", "Phantoms", "Tensors", "Torch", "Triage", "Wire", "WorkerService",
-                "WorkerStore",
-                "ZeroMQ", .product(name: "GRDB", package: "GRDB.swift"),
+                "Federation", "Imaging", "ModelPackage", "Phantoms", "Results", "Tensors", "Torch", "Triage", "Wire",
+                "WorkerService", "WorkerStore", "ZeroMQ", .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: strict),
         .testTarget(
             name: "HubTests",

@@ -38,7 +38,7 @@ public struct StudyResult: Sendable {
     }
 
     /// The finding that matters most: positive before negative, then by urgency, then by probability.
-    public var leadingFinding: FindingResult? {
+    public static func leadingFinding(of flag: Flag) -> FindingResult? {
         flag.findings.max { left, right in
             (left.positive ? 1 : 0, left.urgency.rank, left.probability)
                 < (right.positive ? 1 : 0, right.urgency.rank, right.probability)

@@ -15,6 +15,8 @@ public enum ToWorker: Sendable, Equatable {
     case review(id: String)
     /// The flag is committed in the gateway; the worker need not send it again.
     case flagAck(flag: String, revision: Int)
+    /// The object is committed in the gateway (`accepted`), or `reason` says why it will never be; not to be sent again.
+    case resultAck(object: String, accepted: Bool, reason: String)
     /// The gateway stops; what is not acknowledged will be sent again.
     case bye
     /// The gateway could not read a message. `name` as in `WireError.name`.
@@ -32,6 +34,8 @@ public enum ToWorker: Sendable, Equatable {
             Envelope(verb: "study-complete", fields: [studyInstanceUID])
         case .review(let id): Envelope(verb: "review", fields: [id])
         case .flagAck(let flag, let revision): Envelope(verb: "flag-ack", fields: [flag, String(revision)])
+        case .resultAck(let object, let accepted, let reason):
+            Envelope(verb: "result-ack", fields: [object, accepted ? "accepted" : "refused", reason])
         case .bye: Envelope(verb: "bye", fields: [])
         case .error(let name, let text): Envelope(verb: "error", fields: [name, text])
         }
@@ -63,6 +67,12 @@ public enum ToWorker: Sendable, Equatable {
         case "flag-ack":
             try reader.expect(2)
             self = .flagAck(flag: reader[0], revision: Int(truncatingIfNeeded: try reader.integer(1, "revision")))
+        case "result-ack":
+            try reader.expect(3)
+            guard reader[1] == "accepted" || reader[1] == "refused" else {
+                throw .badValue(verb: "result-ack", field: "accepted")
+            }
+            self = .resultAck(object: reader[0], accepted: reader[1] == "accepted", reason: reader[2])
         case "bye":
             try reader.expect(0)
             self = .bye

@@ -3,6 +3,7 @@ import Foundation
 import Imaging
 import Logging
 import ModelPackage
+import Results
 import Synchronization
 import WorkerStore
 import ZeroMQ
@@ -85,9 +86,13 @@ final class DecodingRoom: Sendable {
         }
         let identity = InstanceReading.Identity(
             study: StudyHeader(studyInstanceUID: study.text, instance), sopInstanceUID: sop.text,
-            expectedInstances: instance.numberOfStudyRelatedInstances)
+            expectedInstances: instance.numberOfStudyRelatedInstances,
+            sopClassUID: instance.sopClassUID?.text ?? "", seriesInstanceUID: instance.seriesInstanceUID?.text ?? "")
         func reading(_ outcome: InstanceReading.Outcome) -> InstanceReading {
             InstanceReading(arrival: arrival, identity: identity, outcome: outcome)
+        }
+        if OwnResult.matches(manufacturer: instance.manufacturer, sopClassUID: instance.sopClassUID?.text) {
+            return reading(.ownResult)
         }
         let key = StudyKey(gateway: arrival.gateway, studyInstanceUID: study.text)
         let isScored = persistently { try store.read { try $0.instance(key, sop.text)?.outcome == .scored } }

@@ -8,7 +8,7 @@ import ZeroMQ
 
 /// The worker's end of the hand-over: one ROUTER socket, its thread, and mailboxes to and from it.
 ///
-/// What comes in goes to `deliveries` (instances) and `events` (everything else); what goes out is put into a mailbox
+/// What comes in goes to `deliveries` (instances), `results` (what the report room asked for) and `events` (the rest); what goes out is put into a mailbox
 /// by any thread. Messages to a gateway that cannot take them now wait for it, bounded.
 final class GatewayLink: Sendable {
     private struct Outgoing {
@@ -37,6 +37,7 @@ final class GatewayLink: Sendable {
     private let ledger: ArrivalLedger
     private let deliveries: Conveyor<Delivery>
     private let events: Conveyor<DeskEvent>
+    private let results: Conveyor<ReportEvent>
     private let log: Logger
     private let session = UUID().uuidString.lowercased()
     private let mailbox = Mutex(Mailbox())
@@ -53,12 +54,13 @@ final class GatewayLink: Sendable {
     /// - Throws: `ZeroMQError` when the endpoint cannot be bound, `GatewayLinkError` when its folder cannot be made.
     init(
         settings: WorkerSettings, context: Context, ledger: ArrivalLedger, deliveries: Conveyor<Delivery>,
-        events: Conveyor<DeskEvent>, log: Logger
+        events: Conveyor<DeskEvent>, results: Conveyor<ReportEvent>, log: Logger
     ) throws {
         self.settings = settings
         self.ledger = ledger
         self.deliveries = deliveries
         self.events = events
+        self.results = results
         self.log = log
         wakeup = try Wakeup()
         // The socket may move to the thread before anything is done with it (zmq_socket(3): with a full fence).
@@ -176,7 +178,10 @@ final class GatewayLink: Sendable {
             peers.names[identity] = nil
             _ = connected.withLock { $0.remove(gateway) }
             log.info("gateway \(gateway) said bye")
-        case .fetched: break
+        case .fetched(let request, _, let isFound):
+            results.put(.fetched(request: request, file: isFound ? Data(payload.bytes) : nil))
+        case .resultAck(let object, let accepted, let reason):
+            results.put(.acknowledged(gateway: gateway, object: object, refusal: accepted ? nil : reason))
         case .error(let name, let text): log.warning("gateway \(gateway) could not read a message: \(name): \(text)")
         }
     }

@@ -9,6 +9,7 @@ import ZeroMQ
 /// A worker: receives instances from gateways, flags studies, learns from labels, takes part in rounds.
 ///
 /// One study from message to flag: `GatewayLink` → `DecodingRoom` → `Scorer` → `StudyDesk` → `GatewayLink`.
+/// One final flag to the objects in the archive: `StudyDesk` → database → `ReportRoom` → `GatewayLink`.
 /// One label from verdict to delta: `StudyDesk` → database → `TrainingRoom` → database → `HubLink`.
 public final class Worker: Service {
     /// Where gateways connect, with the port that was chosen for `*`.
@@ -23,6 +24,8 @@ public final class Worker: Service {
     private let decoding: DecodingRoom
     private let scorer: Scorer
     private let desk: StudyDesk
+    private let reports: Conveyor<ReportEvent>
+    private let reportRoom: ReportRoom
     private let room: TrainingRoom
     private let hub: HubLink?
 
@@ -51,8 +54,10 @@ public final class Worker: Service {
         deliveries = Conveyor()
         jobs = Conveyor(mostBytes: 64 << 20)
         events = Conveyor()
+        reports = Conveyor()
         let link = try GatewayLink(
-            settings: settings, context: context, ledger: ledger, deliveries: deliveries, events: events, log: log)
+            settings: settings, context: context, ledger: ledger, deliveries: deliveries, events: events,
+            results: reports, log: log)
         self.link = link
         shelf.whenLiveChanges { link.setScoring(!$0.isEmpty) }
         desk = try StudyDesk(
@@ -63,6 +68,10 @@ public final class Worker: Service {
         decoding = try DecodingRoom(
             settings: settings, deliveries: deliveries, jobs: jobs, events: events, models: models, shelf: shelf,
             store: store, log: log)
+        reportRoom = try ReportRoom(
+            settings: settings, store: store, shelf: shelf, events: reports, timepiece: timepiece, log: log,
+            gateways: { link.gateways },
+            post: { gateway, message, payload in link.send(message, payload: payload, to: gateway) })
         let room = try TrainingRoom(
             store: store, shelf: shelf, ledger: ledger, board: board, timepiece: timepiece, log: log)
         self.room = room
@@ -93,9 +102,11 @@ public final class Worker: Service {
         deliveries.close()
         jobs.close()
         events.close()
+        reports.close()
         decoding.stop()
         scorer.stop()
         desk.stop()
+        reportRoom.stop()
         room.stop()
         hub?.stop()
     }

@@ -7,14 +7,14 @@ import Testing
 @testable import Results
 
 struct KeyImageTests {
-    @Test func dciodvfyFindsNoErrorInAKeyImage() throws {
+    @Test func `dciodvfy finds no error in a key image`() throws {
         let example = try Example()
         let image = try example.keyImage(example.result())
         let errors = try Tool.errors(in: image.file)
         #expect(errors == [])
     }
 
-    @Test func aKeyImageSaysThatItHasTextBurnedInAndWhereItComesFrom() throws {
+    @Test func `a key image says that it has text burned in and where it comes from`() throws {
         let example = try Example()
         let text = try Tool.dcmdump.says(about: try example.keyImage(example.result()).file)
         #expect(text.contains("(0028,0301) CS [YES]"))
@@ -22,7 +22,7 @@ struct KeyImageTests {
         #expect(text.contains("[DERIVED\\SECONDARY]"))
     }
 
-    @Test func theSliceIsShownAsTheModelSeesIt() throws {
+    @Test func `the slice is shown as the model sees it`() throws {
         let example = try Example()
         let picture = try decoded(example.keyImage(example.result()))
         // 64 × 64 enlarged eight times, and the caption below.
@@ -44,7 +44,7 @@ struct KeyImageTests {
         #expect(difference / 4096 < 0.05)
     }
 
-    @Test func aHeatMapWarmsWhereItIsStrong() throws {
+    @Test func `a heat map warms where it is strong`() throws {
         let example = try Example()
         var values = [Float](repeating: 0, count: 64)
         values[9] = 1
@@ -59,7 +59,7 @@ struct KeyImageTests {
         #expect(HeatMap(rows: 2, columns: 2, values: [0, 0, .nan, 0]) == nil)
     }
 
-    @Test func aFrameThatIsNotThereIsAnError() throws {
+    @Test func `a frame that is not there is an error`() throws {
         let example = try Example()
         let result = example.result()
         #expect(throws: ResultsError.self) {
@@ -67,14 +67,14 @@ struct KeyImageTests {
         }
     }
 
-    @Test func aStretchedInputIsShownInTheFramesOwnShape() {
+    @Test func `a stretched input is shown in the frame's own shape`() {
         let square = Preprocessing(height: 224, width: 224, channels: [.percentiles, .ownWindow], fit: .stretch)
         let look = StudyResult.look(square, rows: 1000, columns: 500)
         #expect((look.height, look.width) == (512, 256))
         #expect(look.channels == [.percentiles])
     }
 
-    @Test func longCaptionsAreBrokenBetweenWords() {
+    @Test func `long captions are broken between words`() {
         let text = "one two three four five six seven eight nine ten"
         let lines = Lettering.lines(text, width: 100)
         #expect(lines.count > 2)

@@ -7,14 +7,14 @@ import Testing
 @testable import Results
 
 struct ReportTests {
-    @Test func dciodvfyFindsNoErrorInAReport() throws {
+    @Test func `dciodvfy finds no error in a report`() throws {
         let example = try Example()
         let report = try example.report(example.result())
         let errors = try Tool.errors(in: report.file)
         #expect(errors == [])
     }
 
-    @Test func dciodvfyFindsNoErrorInAReportOfAPackageWithoutCodes() throws {
+    @Test func `dciodvfy finds no error in a report of a package without codes`() throws {
         let example = try Example(code: nil)
         let report = try example.report(example.result())
         let errors = try Tool.errors(in: report.file)
@@ -22,7 +22,7 @@ struct ReportTests {
         #expect(try Tool.dsrdump.says(about: report.file).contains("99GANTRY"))
     }
 
-    @Test func dsrdumpReadsFindingProbabilityModelAndEvidence() throws {
+    @Test func `dsrdump reads finding probability model and evidence`() throws {
         let example = try Example()
         let result = example.result()
         let text = try Tool.dsrdump.says(["+Pc", "+Pl"], about: try example.report(result).file)
@@ -35,14 +35,14 @@ struct ReportTests {
         }
     }
 
-    @Test func everyInstanceThatTheModelHasSeenIsInTheEvidence() throws {
+    @Test func `every instance that the model has seen is in the evidence`() throws {
         let example = try Example()
         let text = try Tool.dcmdump.says(["+P", "0040,a375"], about: try example.report(example.result()).file)
         #expect(try !#require(example.images.first).sopInstanceUID.isEmpty)
         for image in example.images { #expect(text.contains("[\(image.sopInstanceUID)]")) }
     }
 
-    @Test func aRevisedReportNamesTheOneBefore() throws {
+    @Test func `a revised report names the one before`() throws {
         let example = try Example()
         let first = try example.report(example.result(5))
         let second = try example.report(example.result(predecessor: first.reference))
@@ -54,7 +54,7 @@ struct ReportTests {
         #expect(errors == [])
     }
 
-    @Test func theSameStudyAndModelGiveTheSameUIDs() throws {
+    @Test func `the same study and model give the same UIDs`() throws {
         let example = try Example()
         let result = example.result()
         var shuffled = result.images
@@ -68,7 +68,7 @@ struct ReportTests {
         #expect(result.reference(.report) != result.reference(.keyImage))
     }
 
-    @Test func patientStudyAndCharacterSetAreThoseOfTheOriginal() throws {
+    @Test func `patient study and character set are those of the original`() throws {
         let example = try Example()
         let original = try DicomInstance(example.originals[0])
         for file in [
@@ -87,7 +87,7 @@ struct ReportTests {
         }
     }
 
-    @Test func gantryKnowsItsOwnObjects() throws {
+    @Test func `Gantry knows its own objects`() throws {
         let example = try Example()
         for file in [
             try example.report(example.result()).file, try example.keyImage(example.result()).file,
@@ -101,7 +101,7 @@ struct ReportTests {
         #expect(!OwnResult.matches(manufacturer: "Gantry", sopClassUID: original.sopClassUID?.text))
     }
 
-    @Test func anOriginalThatIsNotDicomIsAnErrorAndNotACrash() throws {
+    @Test func `an original that is not DICOM is an error and not a crash`() throws {
         let example = try Example()
         for bytes in [
             Data(), Data("not DICOM".utf8), example.originals[0].prefix(200), Data(repeating: 255, count: 9000),

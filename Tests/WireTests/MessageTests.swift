@@ -11,6 +11,8 @@ import Testing
         .instance(sequence: 7, instance: instance, receivedAtMilliseconds: 1_700_000_000_000, callingAETitle: "CT 1"),
         .fetched(request: 3, instance: instance, found: true), .fetched(request: 4, instance: instance, found: false),
         .studyComplete(studyInstanceUID: "1.2.3"), .review(id: "r1"), .flagAck(flag: "f", revision: 2), .bye,
+        .resultAck(object: "2.25.1", accepted: true, reason: ""),
+        .resultAck(object: "2.25.1", accepted: false, reason: "no-archive"),
         .error(name: "not-text", text: "a field that is not UTF-8"),
     ]
 
@@ -22,6 +24,8 @@ import Testing
         .fetch(request: 1, instance: instance), .flag(flag: "f", revision: 1, studyInstanceUID: "1.2.3"),
         .reviewAck(review: "r", accepted: true, reason: ""),
         .reviewAck(review: "r", accepted: false, reason: "no study"),
+        .ack(sequence: 9, outcome: .ownResult, studyInstanceUID: "1.2.3", reason: ""),
+        .result(object: "2.25.1", kind: "report", studyInstanceUID: "1.2.3"),
         .modelStatus, .bye, .error(name: "n", text: "t"),
     ]
 

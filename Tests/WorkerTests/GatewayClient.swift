@@ -16,6 +16,11 @@ final class GatewayClient {
     private(set) var received: [ToGateway] = []
     private(set) var flags: [Flag] = []
     private(set) var status: [String: Any] = [:]
+    private(set) var results: [(object: String, kind: String, file: Data)] = []
+    private(set) var fetches = 0
+    /// How many of the next fetches are answered with “gone”.
+    var lost = 0
+    private var archive: [String: Data] = [:]
 
     init(_ endpoint: String, name: String = "gateway") throws {
         self.name = name
@@ -30,6 +35,7 @@ final class GatewayClient {
     func instance(_ bytes: Data, id: String? = nil) throws -> Int64 {
         sequence += 1
         let instance = try #require(GatewayInstanceID(id ?? "instance-\(sequence)"))
+        archive[instance.text] = bytes
         try send(
             .instance(
                 sequence: sequence, instance: instance,
@@ -76,6 +82,12 @@ final class GatewayClient {
         case .flag(let flag, let revision, _):
             flags.append(try JSONDecoder().decode(Flag.self, from: payload))
             if acknowledging { try send(.flagAck(flag: flag, revision: revision)) }
+        case .result(let object, let kind, _): results.append((object, kind, payload))
+        case .fetch(let request, let instance):
+            fetches += 1
+            let file = lost > 0 ? nil : archive[instance.text]
+            lost = max(0, lost - 1)
+            try send(.fetched(request: request, instance: instance, found: file != nil), file ?? Data())
         case .modelStatus: status = (try JSONSerialization.jsonObject(with: payload) as? [String: Any]) ?? [:]
         default: break
         }

@@ -15,6 +15,7 @@ final class Archivist {
     private let log: LogReading
     private var looksForStudies = false
     private var looksForFlags = false
+    private var looksForResults = false
     private var lookAgainAt: Int64 = 0
     private var reconcileAt: Int64 = 0
     private var isReconciling = false
@@ -62,22 +63,25 @@ final class Archivist {
             lookAgainAt = 0
             looksForStudies = true
             looksForFlags = true
+            looksForResults = true
         }
         if shared.handOver.takeMissed() || shared.takeErrand(.reconcile) || now >= reconcileAt { isReconciling = true }
         do {
             if looksForStudies { try resolveStudies() }
             if looksForFlags { try showFlag() }
+            if looksForResults { try storeResult() }
         } catch {
             lookAgain()
         }
         if isReconciling { reconcile(now) }
         if now >= forgetAt { forget(now) }
-        return looksForStudies || looksForFlags || isReconciling
+        return looksForStudies || looksForFlags || looksForResults || isReconciling
     }
 
     private func lookAgain() {
         looksForStudies = false
         looksForFlags = false
+        looksForResults = false
         lookAgainAt = Clock.steadyMilliseconds() &+ Archivist.retryMilliseconds
     }
 
@@ -97,6 +101,20 @@ final class Archivist {
             return
         }
         if shared.host.show(flag) { try shared.store.markShown(flag) } else { lookAgain() }
+    }
+
+    private func storeResult() throws(SQLiteError) {
+        guard let result = try shared.store.resultToStore() else {
+            looksForResults = false
+            return
+        }
+        switch shared.host.store(result.file) {
+        case Code.ok: try shared.store.markStored(result.object, refusal: nil)
+        case Code.badArgument:
+            shared.host.warning("The gateway refused a result of the worker; /gantry/studies says which.")
+            try shared.store.markStored(result.object, refusal: "refused by the gateway")
+        default: lookAgain()
+        }
     }
 
     private func reconcile(_ now: Int64) {

@@ -9,6 +9,9 @@ extension Courier {
 
     private static let mostFetches = 1_024
 
+    /// A report or a key image is far smaller.
+    private static let largestResultBytes = 64 << 20
+
     func listen(to index: Int) throws(ZeroMQError) {
         let link = links[index]
         while let event = try link.monitor.next() {
@@ -75,6 +78,11 @@ extension Courier {
                     message: Store.FlagMessage(
                         flag: flag, revision: Int64(revision), studyInstanceUID: studyInstanceUID, json: payload.text)
                 ))
+        case .result(let object, let kind, let studyInstanceUID):
+            take(
+                Store.ResultMessage(
+                    object: object, kind: kind, studyInstanceUID: studyInstanceUID,
+                    file: payload.count <= Courier.largestResultBytes ? payload.bytes : []), from: index)
         case .reviewAck(let review, let accepted, let reason):
             reviewAnswers.append((review: review, accepted: accepted, reason: reason))
         case .modelStatus:
@@ -84,6 +92,19 @@ extension Courier {
         case .error(let name, let text):
             shared.host.warning("The worker could not read a message: \(name), \(text)")
         }
+    }
+
+    private func take(_ result: Store.ResultMessage, from index: Int) {
+        let refusal: String? =
+            if !shared.host.storesInstances {
+                "no-archive: this gateway stores no results"
+            } else if result.file.isEmpty {
+                "bad-size: a result is 1 to \(Courier.largestResultBytes) bytes"
+            } else {
+                nil
+            }
+        guard let refusal else { return results.append((link: index, message: result)) }
+        _ = try? links[index].send(.resultAck(object: result.object, accepted: false, reason: refusal))
     }
 
     private func greet(_ index: Int, worker: String, session: String, version: String) {

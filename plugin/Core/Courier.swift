@@ -19,6 +19,7 @@ final class Courier {
     var settlements: [Settlement] = []
     var flags: [(link: Int, message: Store.FlagMessage)] = []
     var reviewAnswers: [(review: String, accepted: Bool, reason: String)] = []
+    var results: [(link: Int, message: Store.ResultMessage)] = []
     private var saveAtSteadyMilliseconds: Int64 = 0
 
     // Committed and on their way; see Courier+Sending.
@@ -112,14 +113,16 @@ final class Courier {
         do {
             try saveArrivalsAndSettlements()
             try saveFlagsAndReviewAnswers()
+            try saveResults()
         } catch {
             saveAtSteadyMilliseconds = now &+ 1_000
             // The bytes are given back: the archive has them, and memory stays bounded by the ids.
             for index in arrivals.indices { dropPayload(of: &arrivals[index]) }
             shared.window.openToHook(bytes: 0)
-            // The worker repeats flags and review answers until they are acknowledged.
+            // The worker repeats flags, review answers and results until they are acknowledged.
             flags.removeAll()
             reviewAnswers.removeAll()
+            results.removeAll()
         }
     }
 
@@ -163,6 +166,17 @@ final class Courier {
         }
         flags.removeAll()
         reviewAnswers.removeAll()
+        shared.askArchivist(.look)
+    }
+
+    private func saveResults() throws(SQLiteError) {
+        guard !results.isEmpty else { return }
+        try shared.store.save(results: results.map(\.message))
+        for (link, message) in results where links.indices.contains(link) {
+            // A lost acknowledgement makes the worker repeat the result, which does no harm.
+            _ = try? links[link].send(.resultAck(object: message.object, accepted: true, reason: ""))
+        }
+        results.removeAll()
         shared.askArchivist(.look)
     }
 

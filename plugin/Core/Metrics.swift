@@ -9,7 +9,7 @@ struct Metrics {
         4_194_304, 16_777_216,
     ]
     static let urgencies = ["none", "routine", "urgent", "critical"]
-    static let outcomes = ["scored", "ignored", "set-aside", "routed-away"]
+    static let outcomes = ["scored", "ignored", "set-aside", "routed-away", "own-result"]
 
     private(set) var all: [Metric] = []
 

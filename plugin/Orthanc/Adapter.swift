@@ -35,6 +35,7 @@ final class Adapter: @unchecked Sendable {
         unsafe host.flag_changed = hostFlagChanged
         unsafe host.read_log = hostReadLog
         unsafe host.destroy = hostDestroy
+        unsafe host.store_instance = hostStoreInstance
         var reason = [CChar](repeating: 0, count: 512)
         let code = unsafe settings.section.withCString { section in
             unsafe AdapterSettings.names.joined(separator: " ").withCString { names in
