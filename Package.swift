@@ -24,6 +24,8 @@ let package = Package(
         // `libgantry.so`, the library a gateway loads.
         .library(name: "gantry", type: .dynamic, targets: ["OrthancAdapter"]),
         .executable(name: "gantry-worker", targets: ["gantry-worker"]),
+        // Started by the worker, beside which it is installed.
+        .executable(name: "gantry-decoder", targets: ["gantry-decoder"]),
         .executable(name: "gantry-hub", targets: ["gantry-hub"]),
         // Installed as `gantry`: SwiftPM does not allow an executable to share the library's product name.
         .executable(name: "gantry-cli", targets: ["gantry-cli"]),
@@ -104,6 +106,11 @@ let package = Package(
         // What a model found, as DICOM objects of the study.
         .target(
             name: "Results", dependencies: ["CResults", "Imaging", "ModelPackage", "Triage"], swiftSettings: strict),
+        // Starting and confining a decoder process, and talking to it.
+        .target(name: "CDecoding"),
+        // Instances are decoded in a process of their own: both ends.
+        .target(
+            name: "Decoding", dependencies: ["CDecoding", "Imaging", "ModelPackage"], swiftSettings: strict),
         // Synthetic studies with known truth.
         .target(name: "Phantoms", dependencies: ["CImaging", "Imaging", "ModelPackage"], swiftSettings: strict),
         // libtorch behind a plain C interface.
@@ -125,7 +132,7 @@ let package = Package(
         .target(
             name: "WorkerStore",
             dependencies: [
-                "Audit", "ModelPackage", "Tensors", "Triage", .product(name: "GRDB", package: "GRDB.swift"),
+                "Audit", "ModelPackage", "Tensors", "Triage", "Wire", .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: strict),
         // hub.sqlite and the files beside it.
@@ -141,8 +148,9 @@ let package = Package(
         .target(
             name: "WorkerService",
             dependencies: [
-                "Federation", "Imaging", "ModelPackage", "Results", "Tensors", "Torch", "Triage", "Wire", "WorkerStore",
-                "ZeroMQ", .product(name: "Logging", package: "swift-log"),
+                "Decoding", "Federation", "Imaging", "ModelPackage", "Results", "Tensors", "Torch", "Triage", "Wire",
+                "WorkerStore", "ZeroMQ",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
         // One round from opening to published version, and the status page.
@@ -160,6 +168,7 @@ let package = Package(
             name: "gantry-worker",
             dependencies: ["WorkerService", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
+        .executableTarget(name: "gantry-decoder", dependencies: ["Decoding"], swiftSettings: strict),
         .executableTarget(
             name: "gantry-hub",
             dependencies: ["HubService", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -176,6 +185,10 @@ let package = Package(
         .testTarget(
             name: "GatewayCoreTests", dependencies: ["GatewayCore", "CGantry", "SQLite", "Wire", "ZeroMQ"],
             swiftSettings: strict),
+        .testTarget(
+            name: "DecodingTests",
+            dependencies: ["CDecoding", "Decoding", "Imaging", "ModelPackage", "Phantoms", "gantry-decoder"],
+            swiftSettings: strict),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging", "Phantoms"], swiftSettings: strict),
         .testTarget(
             name: "ResultsTests", dependencies: ["ModelPackage", "Phantoms", "Results", "Triage"], swiftSettings: strict
@@ -187,8 +200,9 @@ let package = Package(
         .testTarget(
             name: "WorkerTests",
             dependencies: [
-                "Federation", "Imaging", "ModelPackage", "Phantoms", "Results", "Tensors", "Torch", "Triage", "Wire",
-                "WorkerService", "WorkerStore", "ZeroMQ", .product(name: "GRDB", package: "GRDB.swift"),
+                "Decoding", "Federation", "Imaging", "ModelPackage", "Phantoms", "Results", "Tensors", "Torch", "Triage",
+                "Wire", "WorkerService", "WorkerStore", "ZeroMQ", "gantry-decoder",
+                .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: strict),
         .testTarget(
             name: "HubTests",

@@ -2,6 +2,7 @@
 """What power losses and bad disks do to a SQLite database whose process is dead."""
 
 import os
+import sqlite3
 import struct
 from pathlib import Path
 
@@ -48,7 +49,15 @@ def lose_tail(database, rng):
 
 
 def garble_pages(database, rng):
-    """Overwrites some pages with garbage; also possible while a process uses the database."""
+    """Overwrites some pages with garbage; also possible while a process uses the database.
+
+    What is in the write-ahead log is copied into the database before: else the log would hide the garbage."""
+    try:
+        connection = sqlite3.connect(database, timeout=2)
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        connection.close()
+    except sqlite3.Error:
+        pass
     size = database.stat().st_size
     if size < 4096:
         return "the database was empty"

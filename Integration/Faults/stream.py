@@ -167,7 +167,7 @@ class Stream:
                 self.errors.append(f"{type(error).__name__}: {error}")
             finally:
                 job[0].busy = False
-            self.is_stopping.wait(rng.uniform(0.3, 2))
+            self.is_stopping.wait(rng.uniform(0.1, 1.2))
 
     def _send(self, study, slices, rng, folder):
         shutil.rmtree(folder, ignore_errors=True)

@@ -119,9 +119,9 @@ class Orthanc:
 
     # DICOM
 
-    def send(self, files, check=True):
+    def send(self, files, check=True, calling="STORESCU"):
         """Sends files in one association with storescu; gives (accepted, time of the last response)."""
-        return Sender(self, files).finish(check)
+        return Sender(self, files, calling=calling).finish(check)
 
 
 # storescu proposes a compressed transfer syntax only when told which.
@@ -143,13 +143,14 @@ def proposal(files):
 class Sender:
     """A running storescu whose responses are counted as they come."""
 
-    def __init__(self, orthanc, files, proposals=None):
+    def __init__(self, orthanc, files, proposals=None, calling="STORESCU"):
         """`proposals`: storescu's options for compressed transfer syntaxes; found in the files unless given."""
         files = [str(file) for file in files]
         proposals = proposal(files) if proposals is None else proposals
         # -v prints each response; -R proposes only what is in the files.
         self.child = subprocess.Popen(
-            [STORESCU, "-v", "-R", *proposals, "-aec", "ORTHANC", "127.0.0.1", str(orthanc.dicom_port), *files],
+            [STORESCU, "-v", "-R", *proposals, "-aet", calling, "-aec", "ORTHANC", "127.0.0.1",
+             str(orthanc.dicom_port), *files],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", bufsize=1,
             env={"TCP_NODELAY": "1", "PATH": "/usr/bin:/bin"})
         self.sent = len(files)

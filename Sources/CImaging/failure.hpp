@@ -43,7 +43,7 @@ int32_t guarded(gi_error *out, Body &&body) noexcept {
     } catch (const Failure &failure) {
         return report(out, failure.error.code, failure.error.text);
     } catch (const std::bad_alloc &) {
-        return report(out, GI_TOO_LARGE, "not enough memory for this instance");
+        return report(out, GI_NO_MEMORY, "not enough memory for this instance");
     } catch (const std::exception &exception) {
         return report(out, GI_INTERNAL, exception.what());
     } catch (...) {

@@ -263,6 +263,10 @@ const Image &gi_instance::image() {
         throw Failure(
             GI_TOO_LARGE, "a frame of %u × %u × %u samples is more than the limit of %llu", image.rows, image.columns,
             image.samples, static_cast<unsigned long long>(limits_.frame_samples));
+    if (image.frames > limits_.frames)
+        throw Failure(
+            GI_TOO_LARGE, "NumberOfFrames (0028,0008) is %u, more than the limit of %llu", image.frames,
+            static_cast<unsigned long long>(limits_.frames));
     image_ = image;
     if (syntax_.coding != Coding::native) {
         if (!image.pixels->undefined_length)

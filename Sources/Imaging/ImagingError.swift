@@ -21,6 +21,12 @@ public struct ImagingError: Error, Sendable, Hashable, CustomStringConvertible {
         case invalidArgument = "invalid-argument"
         case writeFailed = "write-failed"
         case `internal`
+        /// There was not enough memory for it.
+        case decoderMemory = "decoder-memory"
+        /// The process that decoded it ended over it.
+        case decoderDied = "decoder-died"
+        /// The process that decoded it gave no answer in time.
+        case decoderHung = "decoder-hung"
     }
 
     public let reason: Reason
@@ -58,6 +64,7 @@ public struct ImagingError: Error, Sendable, Hashable, CustomStringConvertible {
         case GI_NO_SUCH_FRAME: .noSuchFrame
         case GI_INVALID_ARGUMENT: .invalidArgument
         case GI_WRITE_FAILED: .writeFailed
+        case GI_NO_MEMORY: .decoderMemory
         default: .internal
         }
     }

@@ -17,6 +17,8 @@ public struct Flag: Codable, Sendable, Equatable {
     public var urgency: Urgency
     public var findings: [FindingResult]
     public var instances: Counts
+    /// How many model versions read the study: so many flags it has when it is finished.
+    public var modelVersions: Int
     public var patient: Patient
     public var description: String
     public var modality: String
@@ -91,6 +93,7 @@ public struct Flag: Codable, Sendable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case flag, revision, state, study, model, urgency, findings, instances, patient, description, modality
+        case modelVersions = "model_versions"
         case gatewayInstance = "gateway_instance"
         case accessionNumber = "accession_number"
         case studyDate = "study_date"
@@ -101,8 +104,8 @@ public struct Flag: Codable, Sendable, Equatable {
 
     public init(
         revision: Int, state: State, study: String, gatewayInstance: String, model: Model, findings: [FindingResult],
-        instances: Counts, patient: Patient, description: String, modality: String, accessionNumber: String,
-        studyDate: String, arrivedAt: Int64, lastInstanceAt: Int64, decidedAt: Int64
+        instances: Counts, modelVersions: Int, patient: Patient, description: String, modality: String,
+        accessionNumber: String, studyDate: String, arrivedAt: Int64, lastInstanceAt: Int64, decidedAt: Int64
     ) {
         flag = Flag.id(studyInstanceUID: study, version: model.version)
         self.revision = revision
@@ -113,6 +116,7 @@ public struct Flag: Codable, Sendable, Equatable {
         urgency = findings.filter(\.positive).map(\.urgency).max() ?? .none
         self.findings = findings
         self.instances = instances
+        self.modelVersions = modelVersions
         self.patient = patient
         self.description = description
         self.modality = modality

@@ -27,4 +27,18 @@ struct FieldReader {
         guard let id = GatewayInstanceID(self[index]) else { throw .badValue(verb: envelope.verb, field: "instance") }
         return id
     }
+
+    /// Fields `index` and `index + 1`.
+    func receipt(_ index: Int) throws(WireError) -> Receipt {
+        Receipt(state: self[index], serial: try integer(index + 1, "serial"))
+    }
+
+    /// Fields `index` to `index + 2`.
+    func book(_ index: Int) throws(WireError) -> ReceiptBook {
+        let serial = try integer(index + 1, "serial")
+        guard let book = ReceiptBook(state: self[index], serial: serial, voids: self[index + 2]) else {
+            throw .badValue(verb: envelope.verb, field: "receipts")
+        }
+        return book
+    }
 }

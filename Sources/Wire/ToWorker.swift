@@ -3,8 +3,9 @@
 /// What a gateway says to its worker. Where a case speaks of a payload, it is the message's last frame.
 public enum ToWorker: Sendable, Equatable {
     /// First message on a connection, again every few seconds: who speaks. `session` is new at each start of the
-    /// gateway process; sequence numbers belong to `gateway`'s outbox and go on across sessions.
-    case hello(gateway: String, session: String, version: String)
+    /// gateway process and with each database. `receipts`: which flags it still knows; without a state the database
+    /// cannot be used at present, and nothing is said about flags.
+    case hello(gateway: String, session: String, version: String, receipts: ReceiptBook)
     /// One stored instance. Payload: the DICOM file as the gateway stored it.
     case instance(sequence: Int64, instance: GatewayInstanceID, receivedAtMilliseconds: Int64, callingAETitle: String)
     /// Answer to `fetch`. Payload: the DICOM file, empty when `found` is false.
@@ -13,8 +14,9 @@ public enum ToWorker: Sendable, Equatable {
     case studyComplete(studyInstanceUID: String)
     /// A radiologist's verdict. Payload: `Review` as JSON. Repeated until `reviewAck`.
     case review(id: String)
-    /// The flag is committed in the gateway; the worker need not send it again.
-    case flagAck(flag: String, revision: Int)
+    /// The flag is committed in the gateway; the worker need not send it again. `held` is the revision that the gateway
+    /// shows: when it is higher than the worker's own, the worker has lost it, numbers above it and sends again.
+    case flagAck(flag: String, revision: Int, held: Int, receipt: Receipt)
     /// The object is committed in the gateway (`accepted`), or `reason` says why it will never be; not to be sent again.
     case resultAck(object: String, accepted: Bool, reason: String)
     /// The gateway stops; what is not acknowledged will be sent again.
@@ -24,8 +26,10 @@ public enum ToWorker: Sendable, Equatable {
 
     public var envelope: Envelope {
         switch self {
-        case .hello(let gateway, let session, let version):
-            Envelope(verb: "hello", fields: [gateway, session, version])
+        case .hello(let gateway, let session, let version, let receipts):
+            Envelope(
+                verb: "hello",
+                fields: [gateway, session, version, receipts.state, String(receipts.serial), receipts.voidsText])
         case .instance(let sequence, let instance, let receivedAt, let callingAETitle):
             Envelope(verb: "instance", fields: [String(sequence), instance.text, String(receivedAt), callingAETitle])
         case .fetched(let request, let instance, let found):
@@ -33,7 +37,10 @@ public enum ToWorker: Sendable, Equatable {
         case .studyComplete(let studyInstanceUID):
             Envelope(verb: "study-complete", fields: [studyInstanceUID])
         case .review(let id): Envelope(verb: "review", fields: [id])
-        case .flagAck(let flag, let revision): Envelope(verb: "flag-ack", fields: [flag, String(revision)])
+        case .flagAck(let flag, let revision, let held, let receipt):
+            Envelope(
+                verb: "flag-ack",
+                fields: [flag, String(revision), String(held), receipt.state, String(receipt.serial)])
         case .resultAck(let object, let accepted, let reason):
             Envelope(verb: "result-ack", fields: [object, accepted ? "accepted" : "refused", reason])
         case .bye: Envelope(verb: "bye", fields: [])
@@ -45,8 +52,9 @@ public enum ToWorker: Sendable, Equatable {
         let reader = FieldReader(envelope)
         switch envelope.verb {
         case "hello":
-            try reader.expect(3)
-            self = .hello(gateway: reader[0], session: reader[1], version: reader[2])
+            try reader.expect(6)
+            self = .hello(
+                gateway: reader[0], session: reader[1], version: reader[2], receipts: try reader.book(3))
         case "instance":
             try reader.expect(4)
             self = .instance(
@@ -65,8 +73,10 @@ public enum ToWorker: Sendable, Equatable {
             try reader.expect(1)
             self = .review(id: reader[0])
         case "flag-ack":
-            try reader.expect(2)
-            self = .flagAck(flag: reader[0], revision: Int(truncatingIfNeeded: try reader.integer(1, "revision")))
+            try reader.expect(5)
+            self = .flagAck(
+                flag: reader[0], revision: Int(truncatingIfNeeded: try reader.integer(1, "revision")),
+                held: Int(truncatingIfNeeded: try reader.integer(2, "held")), receipt: try reader.receipt(3))
         case "result-ack":
             try reader.expect(3)
             guard reader[1] == "accepted" || reader[1] == "refused" else {

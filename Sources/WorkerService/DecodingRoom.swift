@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+import Decoding
 import Foundation
 import Imaging
 import Logging
@@ -10,8 +11,9 @@ import ZeroMQ
 
 /// The threads that turn delivered instances into model inputs.
 ///
-/// Each thread opens an instance in the bytes it came with, asks which versions read it, and hands its frames to the
-/// scorer in small jobs, so that an instance of ten thousand frames needs no more memory than a few.
+/// Each thread has a decoder process of its own, so that an instance that crashes or hangs a codec costs itself only. It
+/// opens an instance, asks which versions read it, and hands its frames to the scorer in small jobs, so that an instance
+/// of ten thousand frames needs no more memory than a few.
 final class DecodingRoom: Sendable {
     private let deliveries: Conveyor<Delivery>
     private let jobs: Conveyor<ScoringJob>
@@ -21,12 +23,15 @@ final class DecodingRoom: Sendable {
     private let store: WorkerStore
     private let batchSlices: Int
     private let log: Logger
+    private let seats: [DecoderSeat]
     private let threads = Mutex<[ZeroMQ.Thread]>([])
     private let isStopping = Atomic<Bool>(false)
 
+    /// - Throws: `SettingsError` when there is no decoder to start.
     init(
         settings: WorkerSettings, deliveries: Conveyor<Delivery>, jobs: Conveyor<ScoringJob>,
-        events: Conveyor<DeskEvent>, models: LiveModels, shelf: ModelShelf, store: WorkerStore, log: Logger
+        events: Conveyor<DeskEvent>, models: LiveModels, shelf: ModelShelf, store: WorkerStore, board: StatusBoard,
+        log: Logger
     ) throws {
         self.deliveries = deliveries
         self.jobs = jobs
@@ -36,8 +41,15 @@ final class DecodingRoom: Sendable {
         self.store = store
         self.log = log
         batchSlices = settings.batchSlices
-        for _ in 0..<settings.decodeThreads {
-            let thread = ZeroMQ.Thread { [self] in self.run() }
+        let decoders = try settings.decoders()
+        seats = (0..<settings.decodeThreads).map { _ in
+            DecoderSeat(decoders) { error in
+                log.warning("\(error)")
+                board.decoderFailed(error.name)
+            }
+        }
+        for seat in seats {
+            let thread = ZeroMQ.Thread { [self] in self.run(seat) }
             try thread.start()
             threads.withLock { $0.append(thread) }
         }
@@ -46,61 +58,65 @@ final class DecodingRoom: Sendable {
     /// Ends the threads; the conveyors have to be closed first.
     func stop() {
         isStopping.store(true, ordering: .relaxed)
+        for seat in seats { seat.interrupt() }
         threads.withLock { threads in
             defer { threads = [] }
             return threads
         }.forEach { $0.join() }
     }
 
-    private func run() {
-        let frame = Imaging.Frame()
+    private func run(_ seat: DecoderSeat) {
+        _ = decoded { () throws(DecoderError) in try seat.start() }
         while let delivery = deliveries.take() {
-            if let reading = read(delivery, frame) { events.put(.reading(reading)) }
+            if let reading = read(delivery, seat) { events.put(.reading(reading)) }
+            seat.close()
         }
+        seat.stop()
     }
 
-    /// Nil when the scorer will finish the instance.
-    private func read(_ delivery: Delivery, _ frame: Imaging.Frame) -> InstanceReading? {
+    /// Nil when the scorer will finish the instance, or the worker stops.
+    private func read(_ delivery: Delivery, _ seat: DecoderSeat) -> InstanceReading? {
         let arrival = delivery.arrival
-        return delivery.payload.withUnsafeBytes { bytes in
-            do throws(ImagingError) {
-                return try InstanceReader.read(bytes) { reader throws(ImagingError) in
-                    try self.read(reader, arrival, frame)
-                }
-            } catch {
-                return InstanceReading(
-                    arrival: arrival, identity: nil, outcome: .setAside(name: error.name, reason: error.description))
+        func unreadable(_ name: String, _ reason: String) -> InstanceReading {
+            InstanceReading(arrival: arrival, identity: nil, outcome: .setAside(name: name, reason: reason))
+        }
+        let opened = decoded { () throws(DecoderError) in
+            try delivery.payload.withUnsafeBytes { bytes throws(DecoderError) in try seat.open(bytes) }
+        }
+        switch opened {
+        case nil: return nil
+        case .failure(let error): return unreadable(error.name, error.description)
+        case .success(let header):
+            guard let study = header.studyInstanceUID, let sop = header.sopInstanceUID else {
+                let missing = header.studyInstanceUID == nil ? "StudyInstanceUID" : "SOPInstanceUID"
+                return unreadable("no-uid", "no-uid: the instance has no valid \(missing)")
             }
+            let identity = InstanceReading.Identity(
+                study: StudyHeader(studyInstanceUID: study.text, header), sopInstanceUID: sop.text,
+                expectedInstances: header.numberOfStudyRelatedInstances,
+                sopClassUID: header.sopClassUID?.text ?? "", seriesInstanceUID: header.seriesInstanceUID?.text ?? "")
+            if OwnResult.matches(manufacturer: header.manufacturer, sopClassUID: header.sopClassUID?.text) {
+                return InstanceReading(arrival: arrival, identity: identity, outcome: .ownResult)
+            }
+            return read(header, identity, arrival, seat)
         }
     }
 
     private func read(
-        _ reader: borrowing InstanceReader, _ arrival: Arrival, _ frame: Imaging.Frame
-    ) throws(ImagingError) -> InstanceReading? {
-        let instance = reader.instance
-        guard let study = instance.studyInstanceUID, let sop = instance.sopInstanceUID else {
-            let missing = instance.studyInstanceUID == nil ? "StudyInstanceUID" : "SOPInstanceUID"
-            return InstanceReading(
-                arrival: arrival, identity: nil,
-                outcome: .setAside(name: "no-uid", reason: "no-uid: the instance has no valid \(missing)"))
-        }
-        let identity = InstanceReading.Identity(
-            study: StudyHeader(studyInstanceUID: study.text, instance), sopInstanceUID: sop.text,
-            expectedInstances: instance.numberOfStudyRelatedInstances,
-            sopClassUID: instance.sopClassUID?.text ?? "", seriesInstanceUID: instance.seriesInstanceUID?.text ?? "")
+        _ header: InstanceHeader, _ identity: InstanceReading.Identity, _ arrival: Arrival, _ seat: DecoderSeat
+    ) -> InstanceReading? {
+        let key = StudyKey(gateway: arrival.gateway, studyInstanceUID: identity.study.studyInstanceUID)
         func reading(_ outcome: InstanceReading.Outcome) -> InstanceReading {
             InstanceReading(arrival: arrival, identity: identity, outcome: outcome)
         }
-        if OwnResult.matches(manufacturer: instance.manufacturer, sopClassUID: instance.sopClassUID?.text) {
-            return reading(.ownResult)
+        let isScored = persistently {
+            try store.read { try $0.instance(key, identity.sopInstanceUID)?.outcome == .scored }
         }
-        let key = StudyKey(gateway: arrival.gateway, studyInstanceUID: study.text)
-        let isScored = persistently { try store.read { try $0.instance(key, sop.text)?.outcome == .scored } }
         guard let isScored else { return nil }
         if isScored { return reading(.repeated) }
         let traits = LiveModels.Traits(
-            study: key, modality: instance.modality ?? "", bodyPart: instance.bodyPart ?? "",
-            sopClassUID: instance.sopClassUID?.text ?? "")
+            study: key, modality: header.modality ?? "", bodyPart: header.bodyPart ?? "",
+            sopClassUID: header.sopClassUID?.text ?? "")
         let choice = persistently {
             try models.choose(traits) { try store.read { try shelf.models(readingStudy: key, $0) } }
         }
@@ -108,49 +124,39 @@ final class DecodingRoom: Sendable {
         case nil: return nil
         case .ignore(let reason): return reading(.ignored(reason: reason))
         case .read(let chosen):
-            if case .failure(let error) = instance.image {
-                return reading(.setAside(name: error.name, reason: error.description))
-            }
-            let work = InstanceWork(
-                arrival: arrival, identity: identity, models: chosen, frames: instance.numberOfFrames)
-            do throws(ImagingError) {
-                try queueFrames(of: reader, work, frame)
-                return work.close()
-            } catch {
-                return work.close(failure: (error.name, error.description))
+            switch header.image {
+            case .failure(let error): return reading(.setAside(name: error.name, reason: error.description))
+            case .success(let image):
+                let work = InstanceWork(arrival: arrival, identity: identity, models: chosen, frames: image.frames)
+                return queue(image, work, seat)
             }
         }
     }
 
-    private func queueFrames(
-        of reader: borrowing InstanceReader, _ work: InstanceWork, _ frame: Imaging.Frame
-    ) throws(ImagingError) {
-        let count = reader.instance.numberOfFrames
-        var preprocessors: [Preprocessor] = []
-        for model in work.models { preprocessors.append(try Preprocessor(model.manifest.preprocessing)) }
-        var first = 0
-        while first < count {
-            let frames = min(batchSlices, count - first)
-            var inputs = preprocessors.map { [Float](repeating: 0, count: frames * $0.preprocessing.valuesPerInput) }
-            for offset in 0..<frames {
-                try reader.decode(first + offset, into: frame)
-                for (index, preprocessor) in preprocessors.enumerated() {
-                    let values = preprocessor.preprocessing.valuesPerInput
-                    try withSpan(of: &inputs[index], from: offset * values, count: values) {
-                        buffer throws(ImagingError) in
-                        try preprocessor.prepare(frame, into: buffer)
-                    }
+    /// Nil as in `read`.
+    private func queue(_ image: InstanceHeader.Image, _ work: InstanceWork, _ seat: DecoderSeat) -> InstanceReading? {
+        let plan = PreprocessingPlan(work.models.map(\.manifest.preprocessing))
+        let most = min(batchSlices, seat.mostFrames(plan), max(1, Self.mostSamples / image.samplesPerFrame))
+        for first in stride(from: 0, to: image.frames, by: most) {
+            let frames = first..<min(first + most, image.frames)
+            switch decoded({ () throws(DecoderError) in try seat.prepare(frames, for: plan) }) {
+            case nil: return nil
+            case .failure(let error): return work.close(failure: (error.name, error.description))
+            case .success(let inputs):
+                for (index, inputs) in inputs.enumerated() {
+                    keep(inputs, frames.count, first, image.frames, index, work)
+                    let job = ScoringJob(
+                        work: work, modelIndex: index, firstFrame: first, frames: frames.count, inputs: inputs)
+                    work.jobQueued()
+                    if !jobs.put(job, bytes: job.bytes) { return nil }
                 }
             }
-            for (index, inputs) in inputs.enumerated() {
-                keep(inputs, frames, first, count, index, work)
-                let job = ScoringJob(work: work, modelIndex: index, firstFrame: first, frames: frames, inputs: inputs)
-                work.jobQueued()
-                if !jobs.put(job, bytes: job.bytes) { return }
-            }
-            first += frames
         }
+        return work.close()
     }
+
+    /// A decoder is asked for so many samples at a time, which it decodes in seconds, so that its silence means something.
+    private static let mostSamples = 1 << 26
 
     /// Of a long multi-frame instance every nth frame is kept for training: the example has a bound, the score has not.
     private func keep(
@@ -170,19 +176,22 @@ final class DecodingRoom: Sendable {
 
     private static let mostFramesKept = 256
 
-    private func withSpan(
-        of values: inout [Float], from start: Int, count: Int,
-        _ body: (UnsafeMutableBufferPointer<Float>) throws(ImagingError) -> Void
-    ) throws(ImagingError) {
-        var failure: ImagingError?
-        values.withUnsafeMutableBufferPointer { buffer in
-            do throws(ImagingError) {
-                try body(UnsafeMutableBufferPointer(rebasing: buffer[start..<start + count]))
+    /// What a decoder says. Repeats what says nothing about the instance until it works; nil when the worker stops.
+    private func decoded<Value>(_ body: () throws(DecoderError) -> Value) -> Result<Value, ImagingError>? {
+        while !isStopping.load(ordering: .relaxed) {
+            do throws(DecoderError) {
+                return .success(try body())
             } catch {
-                failure = error
+                switch error {
+                case .instance(let error): return .failure(error)
+                case .interrupted: return nil
+                case .unavailable:
+                    log.error("\(error); trying again")
+                    usleep(500_000)
+                }
             }
         }
-        if let failure { throw failure }
+        return nil
     }
 
     /// Repeats a read of the database until it works, since an instance must not be lost to a passing error; nil when
@@ -201,11 +210,11 @@ final class DecodingRoom: Sendable {
 }
 
 extension StudyHeader {
-    fileprivate init(studyInstanceUID: String, _ instance: DicomInstance) {
+    fileprivate init(studyInstanceUID: String, _ header: InstanceHeader) {
         self.init(
-            studyInstanceUID: studyInstanceUID, patientID: instance.patientID ?? "",
-            patientName: instance.patientName ?? "", birthDate: instance.birthDate ?? "",
-            description: instance.studyDescription ?? "", modality: instance.modality ?? "",
-            accessionNumber: instance.accessionNumber ?? "", studyDate: instance.studyDate ?? "")
+            studyInstanceUID: studyInstanceUID, patientID: header.patientID ?? "",
+            patientName: header.patientName ?? "", birthDate: header.birthDate ?? "",
+            description: header.studyDescription ?? "", modality: header.modality ?? "",
+            accessionNumber: header.accessionNumber ?? "", studyDate: header.studyDate ?? "")
     }
 }

@@ -39,6 +39,8 @@ final class GatewayLink: Sendable {
     private let events: Conveyor<DeskEvent>
     private let results: Conveyor<ReportEvent>
     private let log: Logger
+    private let door: GatewayDoor
+    private let receipts: @Sendable () throws -> ReceiptBook
     private let session = UUID().uuidString.lowercased()
     private let mailbox = Mutex(Mailbox())
     private let isScoring = Atomic<Bool>(false)
@@ -51,33 +53,53 @@ final class GatewayLink: Sendable {
 
     /// Binds and starts the thread.
     ///
-    /// - Throws: `ZeroMQError` when the endpoint cannot be bound, `GatewayLinkError` when its folder cannot be made.
+    /// - Parameter receipts: what the database holds now.
+    /// - Throws: `ZeroMQError` when the endpoint cannot be bound, `GatewayLinkError` when its place cannot be used,
+    ///   `CurveKeyFileError` and `SettingsError` for keys.
     init(
         settings: WorkerSettings, context: Context, ledger: ArrivalLedger, deliveries: Conveyor<Delivery>,
-        events: Conveyor<DeskEvent>, results: Conveyor<ReportEvent>, log: Logger
+        events: Conveyor<DeskEvent>, results: Conveyor<ReportEvent>, log: Logger,
+        receipts: @escaping @Sendable () throws -> ReceiptBook
     ) throws {
         self.settings = settings
+        self.receipts = receipts
         self.ledger = ledger
         self.deliveries = deliveries
         self.events = events
         self.results = results
         self.log = log
         wakeup = try Wakeup()
+        door = try GatewayDoor(settings: settings, log: log)
         // The socket may move to the thread before anything is done with it (zmq_socket(3): with a full fence).
-        let socket = SocketBox(try Socket(.router, in: context))
-        try Self.bind(socket.socket, to: settings.endpoint)
-        endpoint = socket.socket.lastEndpoint
-        let thread = ZeroMQ.Thread { [self] in self.run(socket.socket) }
+        let socket = try Socket(.router, in: context)
+        let monitor = try ConnectionMonitor(of: socket, named: "gateways-\(session)", in: context)
+        do {
+            try door.guardSocket(socket, in: context)
+            try Self.bind(socket, to: settings.endpoint)
+        } catch {
+            door.stop()
+            throw error
+        }
+        endpoint = socket.lastEndpoint
+        let sockets = Sockets(socket, monitor)
+        let thread = ZeroMQ.Thread { [self] in self.run(sockets.gateways, sockets.monitor) }
         try thread.start()
         self.thread.withLock { $0 = thread }
     }
 
-    private struct SocketBox: @unchecked Sendable {
-        // Used by the thread that made it until the new thread starts, then by that one alone.
-        let socket: Socket
+    private struct Sockets: @unchecked Sendable {
+        // Used by the thread that made them until the new thread starts, then by that one alone.
+        let gateways: Socket
+        let monitor: ConnectionMonitor
 
-        init(_ socket: sending Socket) { self.socket = socket }
+        init(_ gateways: Socket, _ monitor: ConnectionMonitor) {
+            self.gateways = gateways
+            self.monitor = monitor
+        }
     }
+
+    /// Connections and messages that were turned away since start.
+    var refusedCount: Int { door.refusedCount }
 
     /// The names of the gateways that have spoken in this process's life and not said bye.
     var gateways: Set<String> { connected.withLock { $0 } }
@@ -110,16 +132,21 @@ final class GatewayLink: Sendable {
             defer { thread = nil }
             return thread
         }?.join()
+        door.stop()
     }
 
     // MARK: The socket's thread
 
-    private func run(_ socket: Socket) {
+    private func run(_ socket: Socket, _ monitor: ConnectionMonitor) {
         var peers = Peers()
         while !isStopping.load(ordering: .relaxed) {
             do {
                 let isFull = deliveries.bytes > 2 * settings.memoryMegabytes << 20
-                try waitForInput(on: isFull ? [] : [socket], or: wakeup, timeoutMilliseconds: isFull ? 20 : 200)
+                try waitForInput(
+                    on: isFull ? [] : [socket, monitor.socket], or: wakeup, timeoutMilliseconds: isFull ? 20 : 200)
+                while let event = try monitor.next() {
+                    if event == .refused { door.countRefusal("a connection without a known key") }
+                }
                 // A bounded number, so that acknowledgements go out while a burst comes in.
                 for _ in 0..<64 where !isFull {
                     guard let frames = try socket.receive() else { break }
@@ -148,13 +175,18 @@ final class GatewayLink: Sendable {
             _ = try socket.send(Self.frames(identity, .error(name: error.name, text: error.description)))
             return
         }
-        if case .hello(let gateway, let session, let version) = message {
-            try greet(gateway, session, version, identity, &peers, socket)
+        if case .hello(let gateway, let session, let version, let receipts) = message {
+            try greet(gateway, session, version, receipts, identity, payload, &peers, socket)
+            return
+        }
+        // The name goes with the key for each message: identities are the peer's own choice.
+        if let gateway = peers.names[identity], !door.admits(payload, as: gateway) {
+            door.countRefusal("a message under another gateway's identity")
             return
         }
         guard let gateway = peers.names[identity] else {
             // It spoke to a worker before this one: our session tells it to begin anew.
-            _ = try socket.send(Self.frames(identity, hello))
+            if let hello { _ = try socket.send(Self.frames(identity, hello)) }
             return
         }
         switch message {
@@ -172,7 +204,8 @@ final class GatewayLink: Sendable {
             let key = StudyKey(gateway: gateway, studyInstanceUID: study)
             events.put(.studyComplete(study: key, mark: ledger.mark(gateway)))
         case .review(let id): events.put(.review(gateway: gateway, id: id, document: Data(payload.bytes)))
-        case .flagAck(let flag, let revision): events.put(.flagAck(gateway: gateway, flag: flag, revision: revision))
+        case .flagAck(let flag, let revision, let held, let receipt):
+            events.put(.flagAck(gateway: gateway, flag: flag, revision: revision, held: held, receipt: receipt))
         case .bye:
             peers.identities[gateway] = nil
             peers.names[identity] = nil
@@ -187,13 +220,21 @@ final class GatewayLink: Sendable {
     }
 
     private func greet(
-        _ gateway: String, _ session: String, _ version: String, _ identity: [UInt8], _ peers: inout Peers,
-        _ socket: Socket
+        _ gateway: String, _ session: String, _ version: String, _ receipts: ReceiptBook, _ identity: [UInt8],
+        _ payload: Frame, _ peers: inout Peers, _ socket: Socket
     ) throws(ZeroMQError) {
         guard !gateway.isEmpty else {
             _ = try socket.send(Self.frames(identity, .error(name: "bad-value", text: "hello without a gateway name")))
             return
         }
+        guard door.admits(payload, as: gateway) else {
+            door.countRefusal("the key of gateway \(payload.userID ?? "") spoke as another gateway")
+            let text = "this key belongs to gateway \(payload.userID ?? ""); set the gateway's Name to that"
+            _ = try socket.send(Self.frames(identity, .error(name: "not-your-name", text: text)))
+            return
+        }
+        // Who cannot say what it still knows says nothing; the gateway asks again in a second.
+        guard let hello else { return }
         let isNew = peers.sessions[gateway] != session || peers.identities[gateway] != identity
         if isNew {
             log.info("gateway \(gateway) (\(version)) is connected")
@@ -206,10 +247,14 @@ final class GatewayLink: Sendable {
         _ = try socket.send(Self.frames(identity, hello))
         _ = try socket.send(Self.frames(identity, .credit(bytes: credit(gateways: peers.identities.count))))
         if isFirst { mailbox.withLock { $0.isCreditDue = true } }
-        events.put(.gatewayHello(gateway: gateway, isNew: isNew))
+        events.put(.gatewayHello(gateway: gateway, isNew: isNew, receipts: receipts))
     }
 
-    private var hello: ToGateway { .hello(worker: settings.name, session: session, version: Self.programVersion) }
+    /// Nil while the database cannot be read.
+    private var hello: ToGateway? {
+        guard let receipts = try? receipts() else { return nil }
+        return .hello(worker: settings.name, session: session, version: Self.programVersion, receipts: receipts)
+    }
 
     private func credit(gateways: Int) -> Int64 {
         guard isScoring.load(ordering: .relaxed) else { return 0 }
@@ -253,14 +298,8 @@ final class GatewayLink: Sendable {
             try socket.bind(endpoint)
             return
         }
-        let file = URL(filePath: String(endpoint.dropFirst("ipc://".count)))
-        let folder = file.deletingLastPathComponent()
-        do {
-            try FileManager.default.createDirectory(
-                at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        } catch {
-            throw GatewayLinkError.noFolder(folder.path, error.localizedDescription)
-        }
+        let file = EndpointFile(path: String(endpoint.dropFirst("ipc://".count)))
+        try file.prepare()
         // Between bind and chmod nobody else may connect either.
         let mask = umask(0o177)
         defer { umask(mask) }

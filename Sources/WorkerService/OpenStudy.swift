@@ -32,6 +32,7 @@ struct OpenStudy {
             gatewayInstance: row.gatewayInstance,
             model: Flag.Model(manifest: reading.model.manifest, version: reading.model.version),
             findings: reading.study.results, instances: counts,
+            modelVersions: readings.values.count { $0.study.slices > 0 },
             patient: Flag.Patient(name: header.patientName, id: header.patientID, birthDate: header.birthDate),
             description: header.description, modality: header.modality, accessionNumber: header.accessionNumber,
             studyDate: header.studyDate, arrivedAt: row.arrivedAt, lastInstanceAt: row.lastInstanceAt,

@@ -33,10 +33,12 @@ final class StatusBoard: Sendable {
         var training = Training()
         var federation: Federation
         var setAside: [String: Int] = [:]
+        var decoderFailures: [String: Int] = [:]
         var hasChanged = true
     }
 
     private let state: Mutex<State>
+    private let refusals = Mutex<@Sendable () -> Int>({ 0 })
     private let onLabels = Mutex<@Sendable () -> Void>({})
 
     init(isFederated: Bool) {
@@ -62,6 +64,11 @@ final class StatusBoard: Sendable {
         }
     }
 
+    /// A decoder process died or hung and was replaced.
+    func decoderFailed(_ name: String) {
+        state.withLock { $0.decoderFailures[name, default: 0] += 1 }
+    }
+
     /// Something changed that gateways should hear about soon.
     func versionsChanged() {
         state.withLock { $0.hasChanged = true }
@@ -75,6 +82,11 @@ final class StatusBoard: Sendable {
     /// - Parameter body: called from any thread after new labels are committed.
     func whenLabelsChange(_ body: @escaping @Sendable () -> Void) {
         onLabels.withLock { $0 = body }
+    }
+
+    /// - Parameter body: gives the number of connections that were turned away.
+    func countRefusals(with body: @escaping @Sendable () -> Int) {
+        refusals.withLock { $0 = body }
     }
 
     func refreshSetAside(_ store: WorkerStore) {
@@ -93,9 +105,12 @@ final class StatusBoard: Sendable {
     /// The payload of `model-status`.
     func document(store: WorkerStore, models: [LiveModel], queued: Int) -> Data {
         let live = models.map { StatusDocument.Live($0, store: store) }
+        let refused = refusals.withLock { $0 }()
         let document = state.withLock { state in
             StatusDocument(
-                live: live, training: state.training, federation: state.federation, setAside: state.setAside,
+                live: live, training: state.training, federation: state.federation,
+                connections: StatusDocument.Connections(refused: refused), setAside: state.setAside,
+                decoderFailures: state.decoderFailures,
                 queue: StatusDocument.Queue(instances: queued))
         }
         return document.encoded()

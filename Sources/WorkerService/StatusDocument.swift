@@ -40,11 +40,17 @@ struct StatusDocument: Encodable {
 
     struct Queue: Encodable { var instances: Int }
 
+    /// At the endpoint for gateways.
+    struct Connections: Encodable { var refused: Int }
+
     var live: [Live]
     var training: StatusBoard.Training
     var federation: StatusBoard.Federation
+    var connections: Connections
     /// Instances by the name of the reason.
     var setAside: [String: Int]
+    /// Decoder processes that were replaced since the worker started, by the name of the reason.
+    var decoderFailures: [String: Int]
     var queue: Queue
 
     func encoded() -> Data {

@@ -218,11 +218,7 @@ extension StudyDesk {
         reading.flag.document = String(decoding: document, as: UTF8.self)
         reading.told = Set(flag.findings.filter(\.positive).map(\.finding))
         try transaction.save(reading.flag)
-        effects.messages.append(
-            (
-                study.key.gateway, .flag(flag: flag.flag, revision: flag.revision, studyInstanceUID: flag.study),
-                Array(document)
-            ))
+        effects.flags.append(reading.flag)
         return reading
     }
 }

@@ -33,7 +33,8 @@ extension StudyDesk {
         gateway: String, id: String, document: Data, _ effects: inout Effects, _ transaction: WorkerTransaction
     ) throws {
         func answer(_ isAccepted: Bool, _ reason: String) {
-            effects.messages.append((gateway, .reviewAck(review: id, accepted: isAccepted, reason: reason), []))
+            effects.reviewAnswers.append(
+                .init(gateway: gateway, review: id, isAccepted: isAccepted, reason: String(reason.prefix(1000))))
         }
         if let before = try transaction.review(id) { return answer(before.isAccepted, before.reason) }
         let review: Review
@@ -45,6 +46,10 @@ extension StudyDesk {
             return answer(false, reason)
         }
         let study = StudyKey(gateway: gateway, studyInstanceUID: review.study)
+        guard try transaction.study(study) != nil else {
+            // Not kept: once the gateway has given the study back, the review is good.
+            return answer(false, "\(ToGateway.unknownStudy): the study is not known to this worker")
+        }
         let refusal = try transaction.labelRefusal(study, finding: review.finding)
         if refusal == nil {
             try transaction.add(

@@ -16,8 +16,25 @@ import ZeroMQ
 final class StudyDesk: @unchecked Sendable {
     /// What a transaction leads to once it is on disk.
     struct Effects {
-        var messages: [(gateway: String, message: ToGateway, payload: [UInt8])] = []
-        var finished: [Arrival] = []
+        struct Acknowledgement {
+            var arrival: Arrival
+            var outcome: ToGateway.Outcome
+            var study: String
+            var reason: String
+        }
+
+        struct ReviewAnswer {
+            var gateway: String
+            var review: String
+            var isAccepted: Bool
+            var reason: String
+        }
+
+        var acknowledgements: [Acknowledgement] = []
+        var reviewAnswers: [ReviewAnswer] = []
+        /// For all of them; they are one commit.
+        var receipt: Receipt?
+        var flags: [FlagRow] = []
         var closed: [StudyKey] = []
         /// Studies of which an instance came that was scored before.
         var repeated: Set<StudyKey> = []
@@ -27,14 +44,7 @@ final class StudyDesk: @unchecked Sendable {
         mutating func acknowledge(
             _ arrival: Arrival, _ outcome: ToGateway.Outcome, study: String = "", reason: String = ""
         ) {
-            finished.append(arrival)
-            messages.append(
-                (
-                    arrival.gateway,
-                    .ack(
-                        sequence: arrival.sequence, outcome: outcome, studyInstanceUID: study,
-                        reason: String(reason.prefix(1000))), []
-                ))
+            acknowledgements.append(.init(arrival: arrival, outcome: outcome, study: study, reason: reason))
         }
     }
 
@@ -62,6 +72,8 @@ final class StudyDesk: @unchecked Sendable {
     // Touched by the desk's thread alone.
     var studies: [StudyKey: OpenStudy] = [:]
     var completions: [(study: StudyKey, mark: Int)] = []
+    /// What each gateway said in its hello that it still knows.
+    var books: [String: ReceiptBook] = [:]
     private var flagsSentAt: [SentFlag: Int64] = [:]
     private var gateways: Set<String> = []
     private var lastResendAt: Int64 = .min
@@ -127,7 +139,7 @@ final class StudyDesk: @unchecked Sendable {
             }
         }
         let now = timepiece.monotonic()
-        for case .gatewayHello(let gateway, let isNew) in batch {
+        for case .gatewayHello(let gateway, let isNew, _) in batch {
             gateways.insert(gateway)
             if isNew {
                 flagsSentAt = [:]
@@ -149,6 +161,9 @@ final class StudyDesk: @unchecked Sendable {
                 let effects = try store.write { transaction in
                     var effects = Effects()
                     try body(&effects, transaction)
+                    if !effects.acknowledgements.isEmpty || !effects.reviewAnswers.isEmpty {
+                        effects.receipt = try transaction.nextReceipt()
+                    }
                     return effects
                 }
                 perform(effects)
@@ -169,11 +184,10 @@ final class StudyDesk: @unchecked Sendable {
 
     private func perform(_ effects: Effects) {
         let now = timepiece.monotonic()
-        for (gateway, message, payload) in effects.messages {
-            if case .flag(let flag, _, _) = message { flagsSentAt[SentFlag(gateway: gateway, flag: flag)] = now }
-            post(gateway, message, payload)
-        }
-        ledger.finish(effects.finished)
+        // Acknowledgements first: they tell the gateway whose a study is.
+        if let receipt = effects.receipt { acknowledge(effects, receipt) }
+        ledger.finish(effects.acknowledgements.map(\.arrival))
+        for flag in effects.flags { post(flag, now) }
         for study in effects.repeated { repeatFlags(study, now) }
         for study in effects.closed {
             studies[study] = nil
@@ -181,6 +195,23 @@ final class StudyDesk: @unchecked Sendable {
         }
         if effects.hasNewLabels { board.labelsChanged() }
         if effects.setAside { board.refreshSetAside(store) }
+    }
+
+    private func acknowledge(_ effects: Effects, _ receipt: Receipt) {
+        for done in effects.acknowledgements {
+            guard let instance = GatewayInstanceID(done.arrival.gatewayInstance) else { continue }
+            post(
+                done.arrival.gateway,
+                .ack(
+                    sequence: done.arrival.sequence, instance: instance, outcome: done.outcome,
+                    studyInstanceUID: done.study, reason: String(done.reason.prefix(1000)), receipt: receipt), [])
+        }
+        for answer in effects.reviewAnswers {
+            post(
+                answer.gateway,
+                .reviewAck(
+                    review: answer.review, accepted: answer.isAccepted, reason: answer.reason, receipt: receipt), [])
+        }
     }
 
     private func handle(_ event: DeskEvent, _ effects: inout Effects, _ transaction: WorkerTransaction) throws {
@@ -191,9 +222,11 @@ final class StudyDesk: @unchecked Sendable {
             completions.append((study, mark))
         case .review(let gateway, let id, let document):
             try takeReview(gateway: gateway, id: id, document: document, &effects, transaction)
-        case .flagAck(let gateway, let flag, let revision):
-            try transaction.acknowledgeFlag(flag, gateway: gateway, revision: revision)
-        case .gatewayHello: break
+        case .flagAck(let gateway, let flag, let revision, let held, let receipt):
+            try takeFlagAck(
+                gateway: gateway, flag: flag, revision: revision, held: held, receipt: receipt, &effects, transaction)
+        case .gatewayHello(let gateway, let isNew, let receipts):
+            if isNew { try meet(gateway, receipts, transaction) }
         }
     }
 
@@ -237,6 +270,11 @@ final class StudyDesk: @unchecked Sendable {
     private func send(_ flag: FlagRow, _ now: Int64) {
         let sent = SentFlag(gateway: flag.study.gateway, flag: flag.flag)
         if let last = flagsSentAt[sent], now - last < Int64(settings.resendSeconds * 1000) { return }
+        post(flag, now)
+    }
+
+    private func post(_ flag: FlagRow, _ now: Int64) {
+        let sent = SentFlag(gateway: flag.study.gateway, flag: flag.flag)
         flagsSentAt[sent] = now
         post(
             sent.gateway,

@@ -39,7 +39,7 @@ public final class Worker: Service {
     init(settings: WorkerSettings, log: Logger, context: Context, timepiece: Timepiece) throws {
         try settings.check()
         self.log = log
-        let keys = try settings.siteKey.map { try CurveKeyFile.readSecret($0) }
+        let keys = try settings.siteKey.map { try CurveKeyFile.readSecret(path: $0.path) }
         let hubKey = try settings.hubKey.map { try CurveKeyFile.publicKey($0) }
         lock = try StateLock(settings.state)
         let store = try WorkerStore(directory: settings.state)
@@ -57,8 +57,9 @@ public final class Worker: Service {
         reports = Conveyor()
         let link = try GatewayLink(
             settings: settings, context: context, ledger: ledger, deliveries: deliveries, events: events,
-            results: reports, log: log)
+            results: reports, log: log, receipts: { try store.read { try $0.receipts() } })
         self.link = link
+        board.countRefusals { link.refusedCount }
         shelf.whenLiveChanges { link.setScoring(!$0.isEmpty) }
         desk = try StudyDesk(
             settings: settings, store: store, shelf: shelf, models: models, ledger: ledger, events: events,
@@ -67,7 +68,7 @@ public final class Worker: Service {
         scorer = try Scorer(settings: settings, jobs: jobs, events: events, models: models, log: log)
         decoding = try DecodingRoom(
             settings: settings, deliveries: deliveries, jobs: jobs, events: events, models: models, shelf: shelf,
-            store: store, log: log)
+            store: store, board: board, log: log)
         reportRoom = try ReportRoom(
             settings: settings, store: store, shelf: shelf, events: reports, timepiece: timepiece, log: log,
             gateways: { link.gateways },

@@ -3,8 +3,11 @@ import Foundation
 
 extension WorkerSettings {
     private enum Key: String, CodingKey, CaseIterable {
-        case name, endpoint, state, packages, threads, hub, transcript, results
+        case name, endpoint, key, gateways, state, packages, threads, decoder, hub, transcript, results
         case decodeThreads = "decode_threads"
+        case decodeSeconds = "decode_seconds"
+        case decodeMegabytes = "decode_megabytes"
+        case instanceMegabytes = "instance_megabytes"
         case batchSlices = "batch_slices"
         case quietSeconds = "quiet_seconds"
         case quietSecondsByModality = "quiet_seconds_by_modality"
@@ -55,9 +58,15 @@ extension WorkerSettings {
         self.init(state: state)
         self.name = try values.text(Key.name.rawValue) ?? self.name
         endpoint = try values.text(Key.endpoint.rawValue) ?? endpoint
+        key = try path(.key)
+        gateways = try values.named(Key.gateways.rawValue)
         packages = try values.texts(Key.packages.rawValue).map { URL(filePath: $0, relativeTo: folder).absoluteURL }
         threads = try values.integer(Key.threads.rawValue) ?? threads
         decodeThreads = try values.integer(Key.decodeThreads.rawValue) ?? decodeThreads
+        decoder = try path(.decoder)
+        decodeSeconds = try values.number(Key.decodeSeconds.rawValue) ?? decodeSeconds
+        decodeMegabytes = try values.integer(Key.decodeMegabytes.rawValue) ?? decodeMegabytes
+        instanceMegabytes = try values.integer(Key.instanceMegabytes.rawValue) ?? instanceMegabytes
         batchSlices = try values.integer(Key.batchSlices.rawValue) ?? batchSlices
         quietSeconds = try values.number(Key.quietSeconds.rawValue) ?? quietSeconds
         quietSecondsByModality = try values.numbers(Key.quietSecondsByModality.rawValue)
@@ -84,6 +93,7 @@ extension WorkerSettings {
         case number(Double)
         case texts([String])
         case numbers([String: Double])
+        case named([String: String])
         case other
 
         init(from decoder: any Decoder) throws {
@@ -96,6 +106,8 @@ extension WorkerSettings {
                 self = .texts(texts)
             } else if let numbers = try? container.decode([String: Double].self) {
                 self = .numbers(numbers)
+            } else if let named = try? container.decode([String: String].self) {
+                self = .named(named)
             } else {
                 self = .other
             }
@@ -115,6 +127,14 @@ extension WorkerSettings {
         func texts(_ key: String) throws(SettingsError) -> [String] {
             guard let value = object[key] else { return [] }
             guard case .texts(let texts) = value else { throw .badValue(key: key, expected: "a list of texts") }
+            return texts
+        }
+
+        func named(_ key: String) throws(SettingsError) -> [String: String] {
+            guard let value = object[key] else { return [:] }
+            // An empty object has no type.
+            if case .numbers(let numbers) = value, numbers.isEmpty { return [:] }
+            guard case .named(let texts) = value else { throw .badValue(key: key, expected: "an object of texts") }
             return texts
         }
 

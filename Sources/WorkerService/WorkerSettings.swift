@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+import Decoding
 import Foundation
 
 /// How a worker runs. Every setting but the state directory has a default.
 public struct WorkerSettings: Sendable, Equatable {
     /// Shown in the gateway's status.
     public var name = "worker"
-    /// Where gateways connect: `ipc://` (the socket is 0600) or `tcp://`.
+    /// Where gateways connect: `ipc://` (the socket is 0600) or `tcp://` (with keys only).
     public var endpoint = "ipc:///run/gantry/worker.ipc"
+    /// This worker's `.key` file, for tcp.
+    public var key: URL?
+    /// For tcp: each gateway's name and its public key (Z85, or a `.pub` file).
+    public var gateways: [String: String] = [:]
     public var state: URL
     /// Model packages (directories or zip files) to install at start.
     public var packages: [URL] = []
@@ -14,6 +19,14 @@ public struct WorkerSettings: Sendable, Equatable {
     public var threads = max(1, ProcessInfo.processInfo.activeProcessorCount)
     /// Threads that decode and preprocess.
     public var decodeThreads = min(2, max(1, ProcessInfo.processInfo.activeProcessorCount))
+    /// The executable that decodes; nil: `gantry-decoder` beside the running program.
+    public var decoder: URL?
+    /// A decoder that is silent for so long over an instance, or over some frames of it, is replaced.
+    public var decodeSeconds = 30.0
+    /// Memory that each decoder may use for itself.
+    public var decodeMegabytes = 2048
+    /// Larger instances are set aside.
+    public var instanceMegabytes = 1024
     /// Slices scored in one go at most.
     public var batchSlices = 16
     /// A study without a count of its own is complete when nothing came for so long.
@@ -54,6 +67,18 @@ public struct WorkerSettings: Sendable, Equatable {
         self.state = state
     }
 
+    /// - Throws: `SettingsError` when the decoder is not there.
+    func decoders() throws(SettingsError) -> DecoderSettings {
+        let beside = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+        let file = decoder ?? beside.appending(path: "gantry-decoder")
+        guard access(file.path, X_OK) == 0 else {
+            throw .badValue(key: "decoder", expected: "the executable gantry-decoder; there is none at \(file.path)")
+        }
+        return DecoderSettings(
+            executable: file.path, answerSeconds: decodeSeconds, privateBytes: decodeMegabytes << 20,
+            instanceBytes: instanceMegabytes << 20)
+    }
+
     /// The quiet period for a modality, in milliseconds.
     func quietMilliseconds(modality: String) -> Int64 {
         Int64((quietSecondsByModality[modality] ?? quietSeconds) * 1000)
@@ -65,8 +90,19 @@ public struct WorkerSettings: Sendable, Equatable {
             if !isGood { throw .badValue(key: key, expected: expected) }
         }
         try require(endpoint.hasPrefix("ipc://") || endpoint.hasPrefix("tcp://"), "endpoint", "ipc://… or tcp://…")
+        if endpoint.hasPrefix("tcp://") {
+            try require(
+                key != nil, "key", "this worker's .key file (gantry site keygen), since tcp is used with keys only")
+            try require(!gateways.isEmpty, "gateways", "the name and public key of each gateway that may connect")
+        } else {
+            try require(key == nil, "key", "left out with an ipc:// endpoint, where the socket's owner is what counts")
+            try require(gateways.isEmpty, "gateways", "left out with an ipc:// endpoint")
+        }
         try require((1...256).contains(threads), "threads", "1 to 256")
         try require((1...64).contains(decodeThreads), "decode_threads", "1 to 64")
+        try require((0.1...3600).contains(decodeSeconds), "decode_seconds", "0.1 to 3600 seconds")
+        try require((64...1 << 20).contains(decodeMegabytes), "decode_megabytes", "64 to 1048576")
+        try require((1...4096).contains(instanceMegabytes), "instance_megabytes", "1 to 4096")
         try require((1...1024).contains(batchSlices), "batch_slices", "1 to 1024")
         try require((0...86_400).contains(quietSeconds), "quiet_seconds", "0 to 86400 seconds")
         try require(

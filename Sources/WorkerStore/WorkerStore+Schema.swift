@@ -74,12 +74,25 @@ extension WorkerStore {
             state TEXT NOT NULL CHECK (state IN ('reading', 'preliminary', 'final')),
             revision INTEGER NOT NULL,
             acked_revision INTEGER NOT NULL,
+            -- the gateway's receipt for acked_revision
+            acked_state TEXT NOT NULL DEFAULT '',
+            acked_serial INTEGER NOT NULL DEFAULT 0,
             document TEXT NOT NULL,
             PRIMARY KEY (gateway, study_instance_uid, model_version),
             UNIQUE (gateway, flag),
             FOREIGN KEY (gateway, study_instance_uid) REFERENCES study
         ) STRICT;
         CREATE INDEX flag_unacked ON flag (revision) WHERE revision > acked_revision;
+        CREATE INDEX flag_by_receipt ON flag (acked_state, acked_serial);
+
+        -- One row: the worker's own receipts, see ReceiptBook.
+        CREATE TABLE receipt_book (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            state TEXT NOT NULL,
+            serial INTEGER NOT NULL,
+            voids TEXT NOT NULL
+        ) STRICT;
+        INSERT INTO receipt_book (one, state, serial, voids) VALUES (1, lower(hex(randomblob(16))), 0, '');
 
         -- Little-endian floats, frame by frame, one for each finding of the package.
         CREATE TABLE frame_score (

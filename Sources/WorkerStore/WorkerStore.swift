@@ -52,6 +52,8 @@ public final class WorkerStore: Sendable {
             try migrator.migrate(pool)
             // GRDB chooses NORMAL for WAL; a commit that is acknowledged must survive a power cut.
             try pool.writeWithoutTransaction { db in try db.execute(sql: "PRAGMA synchronous = FULL") }
+            // A command line that looks into the state of a running worker acknowledges nothing.
+            if create { try pool.write { try WorkerTransaction(db: $0).jumpReceipts() } }
         } catch let error as WorkerStoreError {
             throw error
         } catch {

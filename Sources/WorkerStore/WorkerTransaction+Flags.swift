@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import GRDB
+import Wire
 
 extension WorkerTransaction {
     /// All flags of a study, also those with nothing told yet, which say which versions read the study.
@@ -27,12 +28,43 @@ extension WorkerTransaction {
             ])
     }
 
+    public func flag(_ flag: String, gateway: String) throws -> FlagRow? {
+        try Row.fetchOne(db, sql: "SELECT * FROM flag WHERE gateway = ? AND flag = ?", arguments: [gateway, flag])
+            .map(FlagRow.init)
+    }
+
     /// The gateway has committed this revision. An older or unknown one has no effect.
-    public func acknowledgeFlag(_ flag: String, gateway: String, revision: Int) throws {
+    public func acknowledgeFlag(_ flag: String, gateway: String, revision: Int, receipt: Receipt) throws {
+        // The first receipt for a revision is kept: a later one is for the same commit.
         try db.execute(
             sql: """
-                UPDATE flag SET acked_revision = MAX(acked_revision, MIN(?, revision)) WHERE gateway = ? AND flag = ?
-                """, arguments: [revision, gateway, flag])
+                UPDATE flag SET acked_revision = MIN(?, revision), acked_state = ?, acked_serial = ?
+                WHERE gateway = ? AND flag = ? AND MIN(?, revision) > acked_revision
+                """, arguments: [revision, receipt.state, receipt.serial, gateway, flag, revision])
+    }
+
+    /// What a gateway acknowledged and its receipts do not hold any more is not acknowledged.
+    ///
+    /// - Parameter since: studies that arrived before are let go: the gateway forgets them too.
+    /// - Returns: how many flags will be sent again.
+    public func unacknowledgeFlags(gateway: String, notHeldBy receipts: ReceiptBook, since: Int64) throws -> Int {
+        let ours = """
+            acked_revision > 0 AND gateway = ? AND study_instance_uid IN (
+                SELECT study_instance_uid FROM study WHERE gateway = ? AND arrived_at_ms >= ?)
+            """
+        try db.execute(
+            sql: "UPDATE flag SET acked_revision = 0 WHERE (acked_state <> ? OR acked_serial > ?) AND \(ours)",
+            arguments: [receipts.state, receipts.serial, gateway, gateway, since])
+        var count = db.changesCount
+        for void in receipts.voids {
+            try db.execute(
+                sql: """
+                    UPDATE flag SET acked_revision = 0
+                    WHERE acked_state = ? AND acked_serial BETWEEN ? AND ? AND \(ours)
+                    """, arguments: [receipts.state, void.lowerBound, void.upperBound, gateway, gateway, since])
+            count += db.changesCount
+        }
+        return count
     }
 
     /// Flags that a gateway has not acknowledged in their last revision, oldest study first.

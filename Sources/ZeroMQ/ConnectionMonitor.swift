@@ -6,9 +6,16 @@ import CZeroMQ
 /// What was sent into a connection that went down may be lost: this is how a sender learns that it has to repeat it.
 public final class ConnectionMonitor {
     public enum Event: Sendable, Equatable {
+        /// Bytes can flow, and nobody has proved anything. `peerUser` is the user id of a local peer (unix(7),
+        /// SO_PEERCRED); nil for TCP, and when the connection is already gone.
+        case opened(peerUser: UInt32?)
         /// The peer is there and, with CURVE, has proved who it is.
         case connected
+        /// The peer does not speak the protocol or, with CURVE, does not have the key, or turned us away.
+        case refused
         case disconnected
+        /// An attempt to connect failed: nobody listens.
+        case failed
     }
 
     /// For `waitForInput`.
@@ -18,7 +25,9 @@ public final class ConnectionMonitor {
     /// - Throws: `ZeroMQError` when sockets are exhausted.
     public init(of watched: Socket, named name: String, in context: Context) throws(ZeroMQError) {
         let address = "inproc://gantry-monitor-\(name)"
-        let events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED
+        let events =
+            ZMQ_EVENT_CONNECTED | Self.handshakeFailures | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED
+            | ZMQ_EVENT_CLOSED
         if zmq_socket_monitor(watched.raw, address, events) != 0 { throw .last("monitor a socket") }
         socket = try Socket(.pair, in: context)
         try socket.connect(address)
@@ -28,12 +37,30 @@ public final class ConnectionMonitor {
     public func next() throws(ZeroMQError) -> Event? {
         while let message = try socket.receive() {
             // First frame: event number (16 bits), value (32 bits), in the machine's byte order (zmq_socket_monitor(3)).
-            let number = message.first?.withUnsafeBytes { bytes in
-                bytes.count >= 2 ? Int32(bytes.loadUnaligned(as: UInt16.self)) : 0
+            let (number, value) =
+                message.first?.withUnsafeBytes { bytes in
+                    bytes.count >= 6
+                        ? (
+                            Int32(bytes.loadUnaligned(as: UInt16.self)),
+                            bytes.loadUnaligned(fromByteOffset: 2, as: Int32.self)
+                        ) : (0, 0)
+                } ?? (0, 0)
+            switch number {
+            case ZMQ_EVENT_CONNECTED: return .opened(peerUser: Self.peerUser(ofConnection: value))
+            case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: return .connected
+            case ZMQ_EVENT_DISCONNECTED: return .disconnected
+            case ZMQ_EVENT_CLOSED: return .failed
+            default: if number & Self.handshakeFailures != 0 { return .refused }
             }
-            if number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED { return .connected }
-            if number == ZMQ_EVENT_DISCONNECTED { return .disconnected }
         }
         return nil
+    }
+
+    private static let handshakeFailures =
+        ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
+
+    private static func peerUser(ofConnection descriptor: Int32) -> UInt32? {
+        var user: UInt32 = 0
+        return gantry_peer_user(descriptor, &user) == 0 ? user : nil
     }
 }

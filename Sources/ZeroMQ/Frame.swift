@@ -33,14 +33,16 @@ public final class Frame {
         return message
     }
 
-    /// A frame that takes over `buffer`, which came from `malloc`, and frees it when libzmq has sent it.
-    public init(adoptingMalloced buffer: UnsafeMutableRawPointer, count: Int) {
+    /// A frame that sends `buffer` without a copy and keeps `owner`, whose memory it is, until libzmq has sent it; the
+    /// last reference to `owner` may go on libzmq's own thread.
+    public init(lending buffer: UnsafeMutableRawPointer, count: Int, of owner: some AnyObject & Sendable) {
         message = .allocate(capacity: 1)
-        let release: @convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void = { data, _ in
-            free(data)
+        let release: @convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void = { _, owner in
+            if let owner { Unmanaged<AnyObject>.fromOpaque(owner).release() }
         }
-        if zmq_msg_init_data(message, buffer, count, release, nil) != 0 {
-            free(buffer)
+        let kept = Unmanaged<AnyObject>.passRetained(owner)
+        if zmq_msg_init_data(message, buffer, count, release, kept.toOpaque()) != 0 {
+            kept.release()
             zmq_msg_init(message)
         }
     }

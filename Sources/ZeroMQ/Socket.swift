@@ -85,6 +85,16 @@ public final class Socket {
         try set(ZMQ_RECONNECT_IVL_MAX, toMilliseconds, "set longest reconnect interval")
     }
 
+    /// A connection that is lost or never came stays so: the owner of the socket decides about the next attempt.
+    public func setSingleConnection() throws(ZeroMQError) {
+        try set(ZMQ_RECONNECT_IVL, -1, "switch reconnecting off")
+    }
+
+    /// A peer that has not finished its handshake by then is disconnected.
+    public func setHandshakeTimeout(milliseconds: Int32) throws(ZeroMQError) {
+        try set(ZMQ_HANDSHAKE_IVL, milliseconds, "set handshake timeout")
+    }
+
     /// On a DEALER: queue only to peers that are really there, so that `send` says false instead of hoarding.
     public func setImmediate() throws(ZeroMQError) {
         try set(ZMQ_IMMEDIATE, 1, "set immediate")

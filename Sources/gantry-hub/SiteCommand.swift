@@ -4,6 +4,7 @@ import Federation
 import Foundation
 import HubService
 import HubStore
+import ZeroMQ
 
 /// `gantry-hub site`.
 struct SiteCommand: ParsableCommand {

@@ -22,7 +22,7 @@ struct StateOption: ParsableArguments {
     func open() throws -> HubStore { try HubStore(directory: directory) }
 
     func keys() throws -> CurveKeyPair {
-        try CurveKeyFile.readSecret(directory.appending(path: "\(Self.keyName).key"))
+        try CurveKeyFile.readSecret(path: directory.appending(path: "\(Self.keyName).key").path)
     }
 
     func publicKey() throws -> String {

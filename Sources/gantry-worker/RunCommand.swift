@@ -11,7 +11,8 @@ struct RunCommand: AsyncParsableCommand {
         commandName: "run", abstract: "Run until SIGTERM or SIGINT.",
         discussion: """
             Settings come from a JSON file (--config) and from options; options win. Keys of the file: name, endpoint,
-            state, packages, threads, decode_threads, batch_slices, quiet_seconds, quiet_seconds_by_modality,
+            key, gateways, state, packages, threads, decode_threads, decoder, decode_seconds, decode_megabytes,
+            instance_megabytes, batch_slices, quiet_seconds, quiet_seconds_by_modality,
             memory_megabytes, example_megabytes, held_out_share, resend_seconds, status_seconds, results, hub, hub_key,
             site_key, hub_seconds, transcript. Only state is needed. An unknown key is an error.
 
@@ -21,6 +22,9 @@ struct RunCommand: AsyncParsableCommand {
             Example:
               gantry-worker run --state /var/lib/gantry/worker --package ./head-ct \\
                   --endpoint ipc:///run/gantry/worker.ipc
+
+            A gateway on another machine connects by tcp, which is encrypted and takes known keys only:
+              gantry-worker run … --endpoint tcp://0.0.0.0:5780 --key keys/worker.key --gateway ct-gateway=ct-gateway.pub
             """)
 
     @Option(help: "JSON file with settings.")
@@ -28,6 +32,17 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(help: "Where gateways connect, ipc://PATH or tcp://HOST:PORT. Default: ipc:///run/gantry/worker.ipc.")
     var endpoint: String?
+
+    @Option(help: "For tcp: this worker's .key file (gantry site keygen).")
+    var key: String?
+
+    // A Z85 key may begin with a dash.
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: ArgumentHelp(
+            "For tcp: a gateway's Name and its public key or .pub file; may be given several times.",
+            valueName: "name=key"))
+    var gateway: [String] = []
 
     @Option(help: "Directory for the worker's database and files.")
     var state: String?
@@ -92,6 +107,13 @@ struct RunCommand: AsyncParsableCommand {
             throw SettingsError.noState
         }
         settings.endpoint = endpoint ?? settings.endpoint
+        settings.key = key.map { URL(filePath: $0).absoluteURL } ?? settings.key
+        for text in gateway {
+            guard let equals = text.firstIndex(of: "="), equals > text.startIndex else {
+                throw ValidationError("--gateway is “\(text.prefix(80))”; use NAME=KEY or NAME=FILE.pub")
+            }
+            settings.gateways[String(text[..<equals])] = String(text[text.index(after: equals)...])
+        }
         if !package.isEmpty { settings.packages = package.map { URL(filePath: $0).absoluteURL } }
         settings.threads = threads ?? settings.threads
         settings.quietSeconds = quietSeconds ?? settings.quietSeconds

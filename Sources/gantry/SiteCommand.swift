@@ -7,16 +7,23 @@ import ZeroMQ
 /// `gantry site`: what a hospital needs to take part in a federation.
 struct SiteCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "site", abstract: "Keys of this site for a federation hub.", subcommands: [KeygenCommand.self])
+        commandName: "site", abstract: "Keys: of this site for a federation hub, of gateways and workers for tcp.",
+        subcommands: [KeygenCommand.self])
 
     /// `gantry site keygen`.
     struct KeygenCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "keygen", abstract: "Make the key pair by which the hub knows this site.",
+            commandName: "keygen", abstract: "Make a key pair: for this site at the hub, or for a gateway or a worker.",
             discussion: """
                 Writes NAME.key (the secret key, readable by you only) and NAME.pub into DIR, and prints what to send
                 to the operator of the hub. Existing files are never overwritten. Run it as the user that runs
                 gantry-worker, and name NAME.key there: gantry-worker run --site-key DIR/NAME.key …
+
+                Gateway and worker on different machines need a pair each, made with the same command: the worker
+                runs with --endpoint tcp://HOST:PORT --key DIR/WORKER.key --gateway GATEWAY=GATEWAY.pub, and the
+                gateway's section Gantry has "Workers": ["tcp://HOST:PORT"], "WorkerKey": "the text of WORKER.pub",
+                "KeyFile": "DIR/GATEWAY.key", and "Name": "GATEWAY". A secret key file belongs to the user of its
+                program.
                 """)
 
         @Option(help: ArgumentHelp("Folder for the two files; made when it is missing.", valueName: "dir"))

@@ -27,7 +27,9 @@ import Wire
         try worker.say(
             .flag(flag: "f-\(study)", revision: revision, studyInstanceUID: study),
             payload: flagJSON(study: study, urgency: urgency, probability: probability, state: state))
-        let acknowledged = try worker.next { $0 == .flagAck(flag: "f-\(study)", revision: revision) }
+        let acknowledged = try worker.next {
+            if case .flagAck("f-\(study)", revision, _, _) = $0 { true } else { false }
+        }
         #expect(acknowledged != nil)
     }
 
@@ -69,6 +71,13 @@ import Wire
         again.close()
     }
 
+    @Test func `a flag that the host refuses for ever does not hold up the others`() throws {
+        host.state.withLock { $0.refusedStudies = ["1.2.1"] }
+        try flag("1.2.1", 1, urgency: "critical", probability: 0.93)
+        try flag("1.2.2", 1, urgency: "routine", probability: 0.6)
+        #expect(eventually { host.state.withLock { $0.flags } == ["1.2.2 study-of-i1 routine"] })
+    }
+
     @Test func `a review says what the flag said and is sent until it is acknowledged`() throws {
         try flag("1.2.3", 1, urgency: "critical", probability: 0.93)
         let answer = gateway.review("1.2.3", #"{"finding":"haemorrhage","verdict":"disagree","reviewer":"Dr A"}"#)
@@ -83,7 +92,7 @@ import Wire
             #expect(review["model_version"] as? String == "v1")
             #expect(review["role"] as? String == "radiologist")
         }
-        try worker.say(.reviewAck(review: id, accepted: true, reason: ""))
+        try worker.say(.reviewAck(review: id, accepted: true, reason: "", receipt: worker.nextReceipt()))
         #expect(eventually { gateway.number("reviews", "accepted") == 1 })
         #expect((gateway.worklist.first?["reviews"] as? [[String: Any]])?.first?["state"] as? String == "accepted")
     }
@@ -116,7 +125,7 @@ import Wire
         ] {
             #expect(host.store(name, [1], in: gateway) == 0)
             let instance = try #require(try worker.nextInstance())
-            try worker.acknowledge(instance.sequence, study: "1.2.3", outcome: outcome, reason: reason)
+            try worker.acknowledge(instance, study: "1.2.3", outcome: outcome, reason: reason)
         }
         #expect(eventually { gateway.number("outbox", "waiting") == 0 })
         let study = gateway.study("1.2.3").object

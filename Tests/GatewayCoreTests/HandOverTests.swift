@@ -19,7 +19,7 @@ import Wire
         #expect(instance.id == "i1")
         #expect(instance.bytes == [1, 2, 3])
         #expect(gateway.number("outbox", "waiting") == 1)
-        try worker.acknowledge(instance.sequence)
+        try worker.acknowledge(instance)
         #expect(eventually { gateway.number("outbox", "waiting") == 0 })
         #expect(gateway.number("outcomes", "scored") == 1)
         #expect(eventually { gateway.number("in_flight", "held_bytes") == 0 })
@@ -37,7 +37,7 @@ import Wire
         var seen: [String: [UInt8]] = [:]
         while seen.count < 100, let instance = try worker.nextInstance() {
             seen[instance.id] = instance.bytes
-            try worker.acknowledge(instance.sequence)
+            try worker.acknowledge(instance)
         }
         #expect(seen == Dictionary(uniqueKeysWithValues: (0..<100).map { ("i\($0)", [UInt8($0)]) }))
         #expect(eventually { gateway.number("outbox", "waiting") == 0 })
@@ -51,7 +51,7 @@ import Wire
         for name in ["a", "b"] { #expect(host.store(name, [9], in: gateway) == 0) }
         let first = try #require(try worker.nextInstance())
         let second = try #require(try worker.nextInstance())
-        try worker.acknowledge(first.sequence)
+        try worker.acknowledge(first)
         #expect(eventually { gateway?.number("outbox", "waiting") == 1 })
         gateway?.close()
         gateway = try OpenGateway(host, directory: place.directory, worker: place.endpoint)
@@ -86,7 +86,7 @@ import Wire
         _ = try #require(try worker.nextInstance())
         #expect(try worker.nextInstance(within: 0.7) == nil)
         #expect(gateway.number("in_flight", "bytes") == 200)
-        try worker.acknowledge(first.sequence)
+        try worker.acknowledge(first)
         #expect(try worker.nextInstance() != nil)
         #expect(try worker.nextInstance(within: 0.3) == nil)
     }
@@ -111,9 +111,33 @@ import Wire
         #expect(host.store("small", [1], in: gateway) == 0)
         let first = try #require(try worker.nextInstance())
         #expect(try worker.nextInstance(within: 0.5) == nil)
-        try worker.acknowledge(first.sequence)
+        try worker.acknowledge(first)
         let second = try #require(try worker.nextInstance())
         #expect(Set([first.bytes.count, second.bytes.count]) == [5_000, 1])
+    }
+
+    @Test func `an instance larger than the administrator allows is settled and never handed over`() throws {
+        let place = try Place()
+        let host = ScriptedHost()
+        let worker = try ScriptedWorker(place.endpoint)
+        let gateway = try OpenGateway(
+            host, directory: place.directory, worker: place.endpoint, more: #", "LargestInstanceMegabytes": 1"#)
+        #expect(
+            try eventually {
+                try worker.listen(); return gateway.status.description.contains("scripted")
+            })
+        let large = [UInt8](repeating: 3, count: 1_048_577)
+        #expect(host.store("large", large, in: gateway) == 0)
+        #expect(host.store("large-in-log-only", large) == 0)
+        #expect(gantry_reconcile(gateway.handle) == 0)
+        #expect(host.store("small", [1], in: gateway) == 0)
+        let handedOver = try #require(try worker.nextInstance())
+        #expect(handedOver.id == "small")
+        try worker.acknowledge(handedOver)
+        #expect(eventually { gateway.number("outcomes", "too-large") == 2 })
+        #expect(eventually { gateway.number("outbox", "waiting") == 0 })
+        #expect(try worker.nextInstance(within: 0.3) == nil)
+        #expect(gateway.number("in_flight", "held_bytes") == 0)
     }
 
     @Test func `an instance that the host no longer has is set aside with its reason`() throws {
@@ -162,7 +186,7 @@ import Wire
         try worker.say(raw: [Array("GANTRY1 ack".utf8), Array("x".utf8), []])
         try worker.say(raw: [[UInt8](repeating: 1, count: 1_000_000), []])
         try worker.say(.flag(flag: "f", revision: 1, studyInstanceUID: "1.2"), payload: "not JSON")
-        try worker.say(.ack(sequence: Int64.max, outcome: .scored, studyInstanceUID: "1.2", reason: ""))
+        try worker.acknowledge((Int64.max, "nobody", []))
         #expect(try worker.next { if case .error("bad-flag", _) = $0 { true } else { false } } != nil)
         #expect(eventually { gateway.number("archive", "messages_not_understood") == 5 })
         #expect(host.store("after", [1], in: gateway) == 0)

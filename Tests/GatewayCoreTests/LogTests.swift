@@ -12,7 +12,7 @@ import Testing
         var ids: [String] = []
         while let instance = try worker.nextInstance(within: ids.count < count ? 10 : 0.7) {
             ids.append(instance.id)
-            try worker.acknowledge(instance.sequence)
+            try worker.acknowledge(instance)
         }
         return ids
     }

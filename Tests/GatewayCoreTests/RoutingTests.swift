@@ -99,7 +99,7 @@ import Wire
         #expect(host.store("sent", DicomBytes.ordinary().bytes, in: gateway) == 0)
         let instance = try #require(try worker.nextInstance())
         #expect(instance.id == "sent")
-        try worker.acknowledge(instance.sequence)
+        try worker.acknowledge(instance)
         #expect(
             try eventually {
                 try worker.listen(); return gateway.number("outbox", "waiting") == 0

@@ -18,6 +18,8 @@ final class ScriptedHost: Sendable {
         /// Codes of the next calls of store_instance.
         var storing: [Int32] = []
         var stored: [[UInt8]] = []
+        /// Studies whose flags are refused.
+        var refusedStudies: Set<String> = []
         var isDestroyed = false
     }
 
@@ -49,9 +51,12 @@ final class ScriptedHost: Sendable {
             },
             flag_changed: { context, flag in
                 ScriptedHost.from(context).state.withLock { state in
-                    if state.refuseFlags { return Int32(GANTRY_UNAVAILABLE.rawValue) }
+                    let study = String(cString: flag!.pointee.study_instance_uid)
+                    if state.refuseFlags || state.refusedStudies.contains(study) {
+                        return Int32(GANTRY_UNAVAILABLE.rawValue)
+                    }
                     state.flags.append(
-                        "\(String(cString: flag!.pointee.study_instance_uid)) \(String(cString: flag!.pointee.study_id)) "
+                        "\(study) \(String(cString: flag!.pointee.study_id)) "
                             + String(cString: flag!.pointee.urgency))
                     return 0
                 }

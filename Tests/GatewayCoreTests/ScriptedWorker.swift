@@ -11,12 +11,34 @@ final class ScriptedWorker {
     /// What came and was not asked for yet.
     private var waiting: [(message: ToWorker, payload: [UInt8])] = []
     var credit: Int64
+    /// What the worker's database holds; its state is new with each worker unless a test says otherwise.
+    var receipts: ReceiptBook
+    /// What the gateway said of its own in its last hello.
+    private(set) var gatewayReceipts = ReceiptBook(state: "")
 
-    init(_ endpoint: String, credit: Int64 = 1 << 30) throws {
-        socket = try Socket(.router, in: try Context())
+    private let name: String
+    private let doorkeeper: Doorkeeper?
+    /// With the port that was chosen for `*`.
+    var endpoint: String { socket.lastEndpoint }
+
+    /// - Parameters:
+    ///   - keys: with which CURVE is spoken; nil for none.
+    ///   - gateway: the public key of the gateway that may connect.
+    init(
+        _ endpoint: String, name: String = "scripted", credit: Int64 = 1 << 30, receipts: ReceiptBook? = nil,
+        keys: CurveKeyPair? = nil, gateway: String = ""
+    ) throws {
+        self.receipts = receipts ?? ReceiptBook(state: UUID().uuidString)
+        let context = try Context()
+        socket = try Socket(.router, in: context)
+        doorkeeper = try keys.map { _ in try Doorkeeper(in: context) { $0 == gateway ? "gateway" : nil } }
+        if let keys { try socket.serveCurve(keys) }
         try socket.bind(endpoint)
         self.credit = credit
+        self.name = name
     }
+
+    deinit { doorkeeper?.stop() }
 
     func say(_ message: ToGateway, payload: String = "") throws {
         _ = try socket.send([Frame(peer)] + message.envelope.frames.map { Frame($0) } + [Frame(payload)])
@@ -42,8 +64,9 @@ final class ScriptedWorker {
         while let frames = try socket.receive(), let payload = frames.last {
             peer = frames[0].bytes
             let message = try ToWorker(Envelope(frames: frames.dropFirst().dropLast().map(\.bytes)))
-            if case .hello = message {
-                try say(.hello(worker: "scripted", session: session, version: "test"))
+            if case .hello(_, _, _, let book) = message {
+                gatewayReceipts = book
+                try say(.hello(worker: name, session: session, version: "test", receipts: receipts))
                 try say(.credit(bytes: credit))
             } else {
                 waiting.append((message, payload.bytes))
@@ -58,10 +81,21 @@ final class ScriptedWorker {
         return (sequence, instance.text, found.payload)
     }
 
+    /// Acknowledges an instance as committed by the next transaction.
     func acknowledge(
-        _ sequence: Int64, study: String = "1.2.3", outcome: ToGateway.Outcome = .scored, reason: String = ""
+        _ instance: (sequence: Int64, id: String, bytes: [UInt8]), study: String = "1.2.3",
+        outcome: ToGateway.Outcome = .scored, reason: String = ""
     ) throws {
-        try say(.ack(sequence: sequence, outcome: outcome, studyInstanceUID: study, reason: reason))
+        guard let id = GatewayInstanceID(instance.id) else { return }
+        try say(
+            .ack(
+                sequence: instance.sequence, instance: id, outcome: outcome, studyInstanceUID: study, reason: reason,
+                receipt: nextReceipt()))
+    }
+
+    func nextReceipt() -> Receipt {
+        receipts.serial += 1
+        return Receipt(state: receipts.state, serial: receipts.serial)
     }
 }
 
@@ -97,6 +131,6 @@ func flagJSON(
     "threshold":0.5,"positive":\(probability >= 0.5),"urgency":"critical","evidence":[]}],
     "instances":{"received":1,"scored":1,"set_aside":0},"patient":{"name":"Doe^J","id":"1","birth_date":""},
     "description":"CT","modality":"CT","accession_number":"A","study_date":"20260101","arrived_at_ms":5,
-    "last_instance_at_ms":6,"decided_at_ms":7}
+    "last_instance_at_ms":6,"decided_at_ms":\(Int(Date().timeIntervalSince1970 * 1000))}
     """
 }

@@ -9,7 +9,7 @@ import ZeroMQ
         let folder = try TemporaryFolder()
         let keys = try CurveKeyPair.generate()
         let files = try CurveKeyFile.write(keys, name: "A", to: folder.url)
-        #expect(try CurveKeyFile.readSecret(files.secret) == keys)
+        #expect(try CurveKeyFile.readSecret(path: files.secret.path) == keys)
         #expect(try CurveKeyFile.publicKey(files.public.path) == keys.publicKey)
         #expect(try CurveKeyFile.publicKey(keys.publicKey) == keys.publicKey)
         let mode = try FileManager.default.attributesOfItem(atPath: files.secret.path)[.posixPermissions] as? Int
@@ -21,7 +21,7 @@ import ZeroMQ
         let keys = try CurveKeyPair.generate()
         let files = try CurveKeyFile.write(keys, name: "A", to: folder.url)
         #expect(try !String(contentsOf: files.public, encoding: .utf8).contains(keys.secretKey))
-        #expect(throws: CurveKeyFileError.self) { try CurveKeyFile.readSecret(files.public) }
+        #expect(throws: CurveKeyFileError.self) { try CurveKeyFile.readSecret(path: files.public.path) }
     }
 
     @Test func `an existing key is never overwritten`() throws {
@@ -31,7 +31,7 @@ import ZeroMQ
         #expect(throws: CurveKeyFileError.exists(files.secret.path)) {
             try CurveKeyFile.write(try CurveKeyPair.generate(), name: "A", to: folder.url)
         }
-        #expect(try CurveKeyFile.readSecret(files.secret) == keys)
+        #expect(try CurveKeyFile.readSecret(path: files.secret.path) == keys)
     }
 
     @Test(arguments: [0o640, 0o604, 0o660, 0o601])
@@ -39,7 +39,7 @@ import ZeroMQ
         let folder = try TemporaryFolder()
         let files = try CurveKeyFile.write(try CurveKeyPair.generate(), name: "A", to: folder.url)
         try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: files.secret.path)
-        let error = #expect(throws: CurveKeyFileError.self) { try CurveKeyFile.readSecret(files.secret) }
+        let error = #expect(throws: CurveKeyFileError.self) { try CurveKeyFile.readSecret(path: files.secret.path) }
         #expect(error?.description.contains("chmod 600 \(files.secret.path)") == true)
     }
 
@@ -58,6 +58,6 @@ import ZeroMQ
         let text = try String(contentsOf: files.secret, encoding: .utf8)
             .replacing(keys.publicKey, with: try CurveKeyPair.generate().publicKey)
         try text.write(to: files.secret, atomically: false, encoding: .utf8)
-        #expect(throws: CurveKeyFileError.self) { try CurveKeyFile.readSecret(files.secret) }
+        #expect(throws: CurveKeyFileError.self) { try CurveKeyFile.readSecret(path: files.secret.path) }
     }
 }

@@ -6,25 +6,35 @@ import Testing
 @Suite struct MessageTests {
     static let instance = GatewayInstanceID("6e2c0ec2-5d99c8ca-c1c21cee-79a09605-68391d12")!
 
+    static let book = ReceiptBook(state: "00ff", serial: 90, voids: [3...7, 50...61])
+    static let receipt = Receipt(state: "00ff", serial: 62)
+
     static let toWorker: [ToWorker] = [
-        .hello(gateway: "gw", session: "s1", version: "0.1.0"),
+        .hello(gateway: "gw", session: "s1", version: "0.1.0", receipts: book),
         .instance(sequence: 7, instance: instance, receivedAtMilliseconds: 1_700_000_000_000, callingAETitle: "CT 1"),
         .fetched(request: 3, instance: instance, found: true), .fetched(request: 4, instance: instance, found: false),
-        .studyComplete(studyInstanceUID: "1.2.3"), .review(id: "r1"), .flagAck(flag: "f", revision: 2), .bye,
+        .studyComplete(studyInstanceUID: "1.2.3"), .review(id: "r1"),
+        .flagAck(flag: "f", revision: 2, held: 3, receipt: receipt), .bye,
         .resultAck(object: "2.25.1", accepted: true, reason: ""),
         .resultAck(object: "2.25.1", accepted: false, reason: "no-archive"),
         .error(name: "not-text", text: "a field that is not UTF-8"),
     ]
 
     static let toGateway: [ToGateway] = [
-        .hello(worker: "w", session: "s", version: "1"), .credit(bytes: 67_108_864),
-        .ack(sequence: 9, outcome: .scored, studyInstanceUID: "1.2.3", reason: ""),
-        .ack(sequence: 9, outcome: .ignored, studyInstanceUID: "1.2.3", reason: "modality MR"),
-        .ack(sequence: 9, outcome: .setAside, studyInstanceUID: "", reason: "not DICOM"),
+        .hello(worker: "w", session: "s", version: "1", receipts: ReceiptBook(state: "1")), .credit(bytes: 67_108_864),
+        .ack(
+            sequence: 9, instance: instance, outcome: .scored, studyInstanceUID: "1.2.3", reason: "", receipt: receipt),
+        .ack(
+            sequence: 9, instance: instance, outcome: .ignored, studyInstanceUID: "1.2.3", reason: "modality MR",
+            receipt: receipt),
+        .ack(
+            sequence: 9, instance: instance, outcome: .setAside, studyInstanceUID: "", reason: "not DICOM",
+            receipt: receipt),
         .fetch(request: 1, instance: instance), .flag(flag: "f", revision: 1, studyInstanceUID: "1.2.3"),
-        .reviewAck(review: "r", accepted: true, reason: ""),
-        .reviewAck(review: "r", accepted: false, reason: "no study"),
-        .ack(sequence: 9, outcome: .ownResult, studyInstanceUID: "1.2.3", reason: ""),
+        .reviewAck(review: "r", accepted: true, reason: "", receipt: receipt),
+        .reviewAck(review: "r", accepted: false, reason: "no study", receipt: receipt),
+        .ack(
+            sequence: 9, instance: instance, outcome: .ownResult, studyInstanceUID: "1.2.3", reason: "", receipt: receipt),
         .result(object: "2.25.1", kind: "report", studyInstanceUID: "1.2.3"),
         .modelStatus, .bye, .error(name: "n", text: "t"),
     ]
@@ -62,7 +72,8 @@ import Testing
         #expect(error(["GANTRY1 credit"]) == .wrongFields(verb: "credit", expected: 1, found: 0))
         #expect(error(["GANTRY1 credit", "-1"]) == .badValue(verb: "credit", field: "bytes"))
         #expect(error(["GANTRY1 credit", "99999999999999999999"]) == .badValue(verb: "credit", field: "bytes"))
-        #expect(error(["GANTRY1 ack", "1", "eaten", "", ""]) == .badValue(verb: "ack", field: "outcome"))
+        let ack = ["GANTRY1 ack", "1", "i", "eaten", "", "", "s", "1"]
+        #expect(error(ack) == .badValue(verb: "ack", field: "outcome"))
         #expect(error(["GANTRY1 fetch", "1", "a b"]) == .badValue(verb: "fetch", field: "instance"))
         #expect(error([Array("GANTRY1 bye".utf8), [0xff, 0xfe]]) == .notText)
         #expect(error([Array("GANTRY1 bye".utf8), [UInt8](repeating: 65, count: 4_097)]) == .fieldTooLong(4_097))

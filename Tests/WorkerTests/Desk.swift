@@ -64,7 +64,26 @@ final class Desk {
         sent().map(\.message).filter { if case .ack = $0 { true } else { false } }
     }
 
+    /// The receipt of the last transaction that acknowledged something.
+    func lastReceipt() throws -> Receipt {
+        let book = try store.read { try $0.receipts() }
+        return Receipt(state: book.state, serial: book.serial)
+    }
+
     func flags() -> [Flag] { sent().compactMap(\.flag) }
+
+    /// A gateway that says hello, with what it still knows.
+    func hello(_ receipts: ReceiptBook, gateway: String = "g") {
+        turn(.gatewayHello(gateway: gateway, isNew: true, receipts: receipts))
+    }
+
+    /// The gateway's acknowledgement of a flag.
+    func acknowledge(_ flag: Flag, held: Int? = nil, gateway: String = "g", receipt: Receipt) {
+        turn(
+            .flagAck(
+                gateway: gateway, flag: flag.flag, revision: flag.revision, held: held ?? flag.revision,
+                receipt: receipt))
+    }
 
     func turn(_ events: DeskEvent...) { desk.turn(events) }
 

@@ -12,6 +12,7 @@ final class GatewayClient {
     let name: String
     private let socket: Socket
     private var sequence: Int64 = 0
+    var receipts = ReceiptBook(state: "gateway-state", serial: 1)
     /// Everything that came, in order.
     private(set) var received: [ToGateway] = []
     private(set) var flags: [Flag] = []
@@ -22,13 +23,19 @@ final class GatewayClient {
     var lost = 0
     private var archive: [String: Data] = [:]
 
-    init(_ endpoint: String, name: String = "gateway") throws {
+    /// - Parameters:
+    ///   - keys: with which CURVE is spoken; nil for none.
+    ///   - worker: the worker's public key.
+    init(_ endpoint: String, name: String = "gateway", keys: CurveKeyPair? = nil, worker: String = "") throws {
         self.name = name
         socket = try Socket(.dealer, in: Context())
+        if let keys { try socket.useCurve(serverKey: worker, keys: keys) }
         try socket.connect(endpoint)
     }
 
-    func hello(session: String = "s1") throws { try send(.hello(gateway: name, session: session, version: "1")) }
+    func hello(session: String = "s1") throws {
+        try send(.hello(gateway: name, session: session, version: "1", receipts: receipts))
+    }
 
     /// Sends an instance; gives its sequence number.
     @discardableResult
@@ -81,7 +88,12 @@ final class GatewayClient {
         switch message {
         case .flag(let flag, let revision, _):
             flags.append(try JSONDecoder().decode(Flag.self, from: payload))
-            if acknowledging { try send(.flagAck(flag: flag, revision: revision)) }
+            guard acknowledging else { return }
+            receipts.serial += 1
+            try send(
+                .flagAck(
+                    flag: flag, revision: revision, held: revision,
+                    receipt: Receipt(state: receipts.state, serial: receipts.serial)))
         case .result(let object, let kind, _): results.append((object, kind, payload))
         case .fetch(let request, let instance):
             fetches += 1
@@ -95,7 +107,9 @@ final class GatewayClient {
 
     /// Outcome and reason of an acknowledged instance.
     func ack(_ sequence: Int64) -> (outcome: ToGateway.Outcome, study: String, reason: String)? {
-        for case .ack(sequence, let outcome, let study, let reason) in received { return (outcome, study, reason) }
+        for case .ack(sequence, _, let outcome, let study, let reason, _) in received {
+            return (outcome, study, reason)
+        }
         return nil
     }
 

@@ -9,6 +9,7 @@ import Testing
 import Torch
 import Triage
 import WorkerStore
+import ZeroMQ
 
 @testable import WorkerService
 

@@ -12,6 +12,7 @@ import WorkerStore
     private let folder: TemporaryFolder
     private let clock = VirtualClock()
     private let live = version("one")
+    private let gatewayBook = ReceiptBook(state: "gateway")
 
     init() throws {
         folder = try TemporaryFolder()
@@ -44,7 +45,10 @@ import WorkerStore
         desk.turn(.reading(reading))
         #expect(
             desk.acks() == [
-                .ack(sequence: reading.arrival.sequence, outcome: .scored, studyInstanceUID: "1.1", reason: "")
+                .ack(
+                    sequence: reading.arrival.sequence, instance: try #require(GatewayInstanceID("gw-1.1.1")),
+                    outcome: .scored, studyInstanceUID: "1.1", reason: "",
+                    receipt: try desk.lastReceipt())
             ])
         #expect(try desk.store.read { try $0.instance("1.1", "1.1.1")?.outcome } == .scored)
         #expect(desk.ledger.outstandingCount == 0)
@@ -124,7 +128,8 @@ import WorkerStore
             .reading(desk.reading("1.1", "1.1.2", .ignored(reason: "no live model takes modality MR"))))
         #expect(
             desk.acks().map {
-                if case .ack(_, let outcome, let study, let reason) = $0 { "\(outcome) \(study) \(reason)" } else { "" }
+                guard case .ack(_, _, let outcome, let study, let reason, _) = $0 else { return "" }
+                return "\(outcome) \(study) \(reason)"
             }
                 == ["setAside 1.1 decode-failed: broken", "ignored 1.1 no live model takes modality MR"])
         desk.wait(10_000)
@@ -186,11 +191,11 @@ import WorkerStore
             #expect(desk.flags().count == 1)
         }
         let desk = try desk()
-        desk.turn(.gatewayHello(gateway: "g", isNew: true))
+        desk.hello(gatewayBook)
         let again = try #require(desk.flags().first)
         desk.wait(5000)
         #expect(desk.flags().map(\.revision) == [1])
-        desk.turn(.flagAck(gateway: "g", flag: again.flag, revision: 1))
+        desk.acknowledge(again, receipt: Receipt(state: "gateway", serial: 1))
         desk.wait(5000)
         #expect(desk.flags().isEmpty)
     }
@@ -199,10 +204,11 @@ import WorkerStore
         throws
     {
         let desk = try desk()
+        desk.hello(gatewayBook)
         desk.turn(.reading(try desk.scored("1.1", "1.1.1", 0.1)))
         desk.wait(2000)
         let flag = try #require(desk.flags().first)
-        desk.turn(.flagAck(gateway: "g", flag: flag.flag, revision: 1))
+        desk.acknowledge(flag, receipt: Receipt(state: "gateway", serial: 1))
         desk.wait(60_000)
         #expect(desk.flags().isEmpty)
         for _ in 0..<3 { desk.turn(.reading(desk.reading("1.1", "1.1.1", .repeated))) }
@@ -247,6 +253,7 @@ import WorkerStore
 
     @Test func `The same study at two gateways is flagged at each, over that gateway's instances alone`() throws {
         let desk = try desk()
+        for gateway in ["a", "b"] { desk.hello(gatewayBook, gateway: gateway) }
         desk.turn(.reading(try desk.scored("1.1", "1.1.1", 0.9, gateway: "a")))
         desk.turn(.reading(try desk.scored("1.1", "1.1.1", 0.9, gateway: "b")))
         desk.turn(.reading(try desk.scored("1.1", "1.1.2", 0.1, gateway: "b")))
@@ -257,9 +264,9 @@ import WorkerStore
         #expect(final.first { $0.gateway == "b" }?.flag?.instances.scored == 2)
         let flag = try #require(final.first?.flag)
         // One gateway's acknowledgement does not hide the other's flag.
-        desk.turn(.flagAck(gateway: "a", flag: flag.flag, revision: flag.revision))
-        desk.turn(.gatewayHello(gateway: "a", isNew: true), .gatewayHello(gateway: "b", isNew: true))
-        #expect(desk.sent().compactMap { $0.flag == nil ? nil : $0.gateway } == ["b"])
+        desk.acknowledge(flag, gateway: "a", receipt: Receipt(state: "gateway", serial: 1))
+        for gateway in ["a", "b"] { desk.hello(ReceiptBook(state: "gateway", serial: 1), gateway: gateway) }
+        #expect(Set(desk.sent().compactMap { $0.flag == nil ? nil : $0.gateway }) == ["b"])
     }
 
     @Test func `Examples over the disk budget go, unlabelled ones first`() throws {

@@ -4,6 +4,7 @@ import GRDB
 import ModelPackage
 import Testing
 import Triage
+import Wire
 
 @testable import WorkerStore
 
@@ -111,10 +112,14 @@ import Triage
         }
         try store.write { try $0.save(flag(1)) }
         try store.write { try $0.save(flag(2)) }
-        try store.write { try $0.acknowledgeFlag(id, gateway: "g", revision: 1) }
+        try store.write {
+            try $0.acknowledgeFlag(id, gateway: "g", revision: 1, receipt: Receipt(state: "g", serial: 1))
+        }
         #expect(try store.read { try $0.unacknowledgedFlags(gateway: "g", limit: 9).map(\.revision) } == [2])
         // A gateway cannot acknowledge what was never sent.
-        try store.write { try $0.acknowledgeFlag(id, gateway: "g", revision: 99) }
+        try store.write {
+            try $0.acknowledgeFlag(id, gateway: "g", revision: 99, receipt: Receipt(state: "g", serial: 2))
+        }
         #expect(try store.read { try $0.unacknowledgedFlags(gateway: "g", limit: 9).isEmpty })
         try store.write { try $0.save(flag(3)) }
         #expect(try store.read { try $0.unacknowledgedFlags(gateway: "g", limit: 9).map(\.revision) } == [3])

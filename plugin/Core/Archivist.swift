@@ -10,12 +10,18 @@ final class Archivist {
     private static let reconcileMilliseconds: Int64 = 60_000
     private static let forgetMilliseconds: Int64 = 3_600_000
     private static let studiesPerTurn = 16
+    /// So often a host may refuse before it is left alone until the next look.
+    private static let mostRefusals = 16
 
     private let shared: Shared
     private let log: LogReading
     private var looksForStudies = false
     private var looksForFlags = false
     private var looksForResults = false
+    // What the host refused last: it is passed by, so that it does not hold up the rest, until the end is reached.
+    private var refusedStudy: Int64?
+    private var refusedFlag = ""
+    private var refusals = 0
     private var lookAgainAt: Int64 = 0
     private var reconcileAt: Int64 = 0
     private var isReconciling = false
@@ -61,6 +67,7 @@ final class Archivist {
         let now = Clock.steadyMilliseconds()
         if shared.takeErrand(.look) || (lookAgainAt > 0 && now >= lookAgainAt) {
             lookAgainAt = 0
+            refusals = 0
             looksForStudies = true
             looksForFlags = true
             looksForResults = true
@@ -71,36 +78,55 @@ final class Archivist {
             if looksForFlags { try showFlag() }
             if looksForResults { try storeResult() }
         } catch {
-            lookAgain()
+            looksForStudies = false
+            looksForFlags = false
+            looksForResults = false
+            lookAgainLater()
         }
         if isReconciling { reconcile(now) }
         if now >= forgetAt { forget(now) }
         return looksForStudies || looksForFlags || looksForResults || isReconciling
     }
 
-    private func lookAgain() {
+    private func lookAgainLater() { lookAgainAt = Clock.steadyMilliseconds() &+ Archivist.retryMilliseconds }
+
+    /// - Returns: whether the host may be asked for more in this look. The next one goes on behind what was refused.
+    private func mayGoOnAfterRefusal() -> Bool {
+        refusals &+= 1
+        lookAgainLater()
+        guard refusals >= Archivist.mostRefusals else { return true }
         looksForStudies = false
         looksForFlags = false
-        looksForResults = false
-        lookAgainAt = Clock.steadyMilliseconds() &+ Archivist.retryMilliseconds
+        return false
     }
 
     private func resolveStudies() throws(SQLiteError) {
-        let studies = try shared.store.studiesToResolve(limit: Archivist.studiesPerTurn)
+        let studies = try shared.store.studiesToResolve(before: refusedStudy, limit: Archivist.studiesPerTurn)
         looksForStudies = studies.count == Archivist.studiesPerTurn
         for (id, instance) in studies {
             let found = GatewayInstanceID(instance).map { shared.host.study(of: $0) } ?? ""
-            guard let found else { return lookAgain() }
-            try shared.store.setGatewayStudy(found, of: id)
+            if let found {
+                try shared.store.setGatewayStudy(found, of: id)
+            } else {
+                refusedStudy = id
+                if !mayGoOnAfterRefusal() { return }
+            }
         }
+        if !looksForStudies { refusedStudy = nil }
     }
 
     private func showFlag() throws(SQLiteError) {
-        guard let flag = try shared.store.flagToShow() else {
+        guard let flag = try shared.store.flagToShow(after: refusedFlag) else {
+            refusedFlag = ""
             looksForFlags = false
             return
         }
-        if shared.host.show(flag) { try shared.store.markShown(flag) } else { lookAgain() }
+        if shared.host.show(flag) {
+            try shared.store.markShown(flag)
+        } else {
+            refusedFlag = flag.flag
+            _ = mayGoOnAfterRefusal()
+        }
     }
 
     private func storeResult() throws(SQLiteError) {
@@ -113,7 +139,10 @@ final class Archivist {
         case Code.badArgument:
             shared.host.warning("The gateway refused a result of the worker; /gantry/studies says which.")
             try shared.store.markStored(result.object, refusal: "refused by the gateway")
-        default: lookAgain()
+        default:
+            // The same object comes first again: nothing is stored before the host can.
+            looksForResults = false
+            lookAgainLater()
         }
     }
 

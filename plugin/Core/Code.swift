@@ -13,6 +13,7 @@ enum Code {
     static let unavailable = value(GANTRY_UNAVAILABLE)
     static let noResources = value(GANTRY_NO_RESOURCES)
     static let timeout = value(GANTRY_TIMEOUT)
+    static let wrongThread = value(GANTRY_WRONG_THREAD)
 
     private static func value(_ code: gantry_code) -> Int32 { Int32(truncatingIfNeeded: code.rawValue) }
 }

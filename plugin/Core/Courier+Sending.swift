@@ -5,7 +5,7 @@ import ZeroMQ
 /// From the outbox to the worker, within the window and the worker's credit.
 extension Courier {
     private static let mostInFlight = 4_096
-    private static let mostReading = 8
+    private static let mostReading = 32
     private static let rowsPerLook = 64
     private static let retryMilliseconds: Int64 = 5_000
     private static let reviewRepeatMilliseconds: Int64 = 5_000
@@ -16,42 +16,29 @@ extension Courier {
     func send() throws(ZeroMQError) {
         try sendFetchAnswers()
         try sendReviews()
-        guard let active, links.indices.contains(active) else {
+        let willing = willing
+        guard !willing.isEmpty else {
             shared.window.openToHook(bytes: 0)
             return
         }
-        let link = links[active]
-        let limit = min(shared.settings.windowBytes, Int(link.creditBytes))
-        guard limit > 0, link.session != nil else {
-            shared.window.openToHook(bytes: 0)
-            return
-        }
-        try sendInstances(over: link, limit: limit)
+        let shares = shares(of: willing)
+        shareOut(among: willing, shares)
+        for (index, share) in zip(willing, shares) { try sendInstances(over: index, limit: share) }
+        let credit = willing.reduce(Int64(0)) { $0 &+ min(links[$1].creditBytes, Int64(shared.settings.windowBytes)) }
+        let limit = min(shared.settings.windowBytes, Int(credit))
         let isBehind = readBack(limit: limit)
         // Bytes that cannot be committed would only be dropped again.
         let isUsable = shared.store.health.failure == nil
         shared.window.openToHook(bytes: isBehind || !isUsable ? 0 : limit)
     }
 
-    private func sendInstances(over link: WorkerLink, limit: Int) throws(ZeroMQError) {
-        while inFlight.count < Courier.mostInFlight, var next = outgoing.first() {
-            if routeAway(&next) { continue }
-            let bytes = next.payload?.count ?? next.frame?.count ?? 0
-            // One that is larger than the window or the credit travels alone.
-            if !inFlight.isEmpty, inFlightBytes &+ bytes > limit { return }
-            let frame = next.frame ?? next.payload?.makeFrame() ?? Frame()
-            let message = ToWorker.instance(
-                sequence: next.row.sequence, instance: next.row.instance,
-                receivedAtMilliseconds: next.row.receivedAtMilliseconds, callingAETitle: next.row.callingAETitle)
-            _ = outgoing.popFirst()
-            if try !link.send(message, payload: frame) {
-                next.payload = nil
-                next.frame = frame
-                outgoing.prepend(next)
-                return
-            }
-            inFlight[next.row.sequence] = InFlight(
-                sentBytes: bytes, reservedBytes: next.reservedBytes, rule: next.rule)
+    private func sendInstances(over index: Int, limit: Int) throws(ZeroMQError) {
+        let link = links[index]
+        while inFlight.count < Courier.mostInFlight, let sent = try link.sendNext(limit: limit) {
+            let bytes = sent.payload.count
+            inFlight[sent.row.sequence] = InFlight(
+                instance: sent.row.instance, link: index, study: sent.study, sentBytes: bytes,
+                reservedBytes: sent.reservedBytes, rule: sent.rule)
             inFlightBytes &+= bytes
         }
     }
@@ -59,10 +46,10 @@ extension Courier {
     /// Asks the routing rules about the first of `outgoing`, while its bytes are at hand.
     ///
     /// - Returns: whether it is not handed over; it is settled then.
-    private func routeAway(_ next: inout Outgoing) -> Bool {
+    func routeAway(_ next: inout Outgoing) -> Bool {
         let rules = shared.settings.rules
-        guard !rules.isEmpty, next.rule == nil, let payload = next.payload else { return false }
-        let header = payload.header
+        guard !rules.isEmpty, next.rule == nil else { return false }
+        let header = next.payload.header
         let decision = rules.decide(header, callingAETitle: next.row.callingAETitle)
         next.rule = decision.rule
         guard !decision.handsOver else { return false }
@@ -70,7 +57,7 @@ extension Courier {
         shared.window.release(bytes: next.reservedBytes)
         settlements.append(
             Settlement(
-                sequence: next.row.sequence, outcome: Settlement.routedAway,
+                sequence: next.row.sequence, instance: next.row.instance, outcome: Settlement.routedAway,
                 studyInstanceUID: header.studyInstanceUID ?? "", reason: "rule: \(decision.rule)", rule: decision.rule))
         return true
     }
@@ -109,16 +96,32 @@ extension Courier {
     private func nextOfBacklog() -> OutboxRow? {
         if backlog.isEmpty, backlogMayHaveMore {
             // Without the database nothing can be sent; the next turn tries again.
-            guard let rows = try? shared.store.outbox(after: backlogCursor, limit: Courier.rowsPerLook) else {
+            guard
+                let rows = try? shared.store.outbox(
+                    after: backlogCursor, limit: Courier.rowsPerLook, withoutStudiesOf: presence.away)
+            else {
                 return nil
             }
             backlogMayHaveMore = rows.count == Courier.rowsPerLook
             for row in rows {
                 backlogCursor = row.sequence
-                if claimed.insert(row.sequence).inserted { backlog.append(row) }
+                if let refused = refuseTooLarge(row.sequence, row.instance, sizeBytes: row.sizeBytes) {
+                    settlements.append(refused)
+                } else if claimed.insert(row.sequence).inserted {
+                    backlog.append(row)
+                }
             }
         }
         return backlog.popFirst()
+    }
+
+    /// An instance larger than the administrator wants is settled here and never handed over; nil for all others.
+    func refuseTooLarge(_ sequence: Int64, _ instance: GatewayInstanceID, sizeBytes: Int) -> Settlement? {
+        let most = shared.settings.largestInstanceBytes
+        guard sizeBytes > most else { return nil }
+        return Settlement(
+            sequence: sequence, instance: instance, outcome: Settlement.tooLarge, studyInstanceUID: "",
+            reason: "too-large: \(sizeBytes) bytes; the setting LargestInstanceMegabytes allows \(most)")
     }
 
     /// The archivist's answer for a row.
@@ -129,6 +132,9 @@ extension Courier {
         case .bytes(let payload):
             // The size was a guess when the row came from the host's log.
             shared.window.release(bytes: read.reservedBytes)
+            if let refused = refuseTooLarge(sequence, read.row.instance, sizeBytes: payload.count) {
+                return settlements.append(refused)
+            }
             shared.window.reserveAnyway(bytes: payload.count)
             outgoing.append(Outgoing(row: read.row, payload: payload, reservedBytes: payload.count))
         case .gone:
@@ -136,8 +142,8 @@ extension Courier {
             shared.live.update { $0.instancesGone &+= 1 }
             settlements.append(
                 Settlement(
-                    sequence: sequence, outcome: ToGateway.Outcome.setAside.rawValue, studyInstanceUID: "",
-                    reason: "gone: the gateway no longer has this instance"))
+                    sequence: sequence, instance: read.row.instance, outcome: ToGateway.Outcome.setAside.rawValue,
+                    studyInstanceUID: "", reason: "gone: the gateway no longer has this instance"))
         case .failed:
             shared.window.release(bytes: read.reservedBytes)
             shared.live.update { $0.readFailures &+= 1 }
@@ -148,8 +154,10 @@ extension Courier {
     /// A row was settled and committed: it is not ours any more.
     func land(_ sequence: Int64) {
         claimed.remove(sequence)
+        for link in links { link.load.forgetRecalled(sequence) }
         guard let landed = inFlight.removeValue(forKey: sequence) else { return }
         inFlightBytes &-= landed.sentBytes
+        if links.indices.contains(landed.link) { links[landed.link].load.land(bytes: landed.sentBytes) }
         shared.window.release(bytes: landed.reservedBytes)
     }
 
@@ -158,15 +166,18 @@ extension Courier {
         for flying in inFlight.values { shared.window.release(bytes: flying.reservedBytes) }
         inFlight.removeAll()
         inFlightBytes = 0
+        for link in links {
+            for waiting in link.load.clear().queued { shared.window.release(bytes: waiting.reservedBytes) }
+        }
         while let waiting = outgoing.popFirst() { shared.window.release(bytes: waiting.reservedBytes) }
         for read in reading.values { shared.window.release(bytes: read.reservedBytes) }
         reading.removeAll()
         retries.removeAll()
         backlog = Queue()
         claimed.removeAll()
+        assignments.removeAll()
         shared.window.openToHook(bytes: 0)
-        backlogCursor = 0
-        backlogMayHaveMore = true
+        lookAgainForBacklog()
     }
 
     private func sendFetchAnswers() throws(ZeroMQError) {
@@ -193,11 +204,13 @@ extension Courier {
 
     private func sendReviews() throws(ZeroMQError) {
         let now = Clock.steadyMilliseconds()
-        guard now >= reviewsAtSteadyMilliseconds, let active, links.indices.contains(active) else { return }
-        let link = links[active]
-        guard link.session != nil else { return }
+        guard now >= reviewsAtSteadyMilliseconds, let first = links.first(where: { $0.session != nil }) else { return }
         reviewsAtSteadyMilliseconds = now &+ Courier.reviewRepeatMilliseconds
         guard let reviews = try? shared.store.pendingReviews(limit: Courier.reviewsPerTurn) else { return }
-        for review in reviews { _ = try link.send(.review(id: review.id), payload: Frame(review.json)) }
+        for review in reviews where !presence.away.contains(review.owner) {
+            // The label belongs where the study's slices are.
+            let owner = links.first { $0.session != nil && $0.receipts.state == review.owner }
+            _ = try (owner ?? first).send(.review(id: review.id), payload: Frame(review.json))
+        }
     }
 }

@@ -3,6 +3,10 @@ import SQLite
 import Wire
 import ZeroMQ
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// Carries instances to the worker and brings back what it says. Lives on one thread, which owns the sockets.
 ///
 /// Each turn: take what arrived (from the hook, the archivist, the workers), commit it, answer, send what fits.
@@ -11,14 +15,12 @@ final class Courier {
 
     let shared: Shared
     let links: [WorkerLink]
-    /// The link that gets instances: a study goes to one worker.
-    var active: Int?
 
     // Not committed yet.
     private var arrivals: [Arrival] = []
     var settlements: [Settlement] = []
     var flags: [(link: Int, message: Store.FlagMessage)] = []
-    var reviewAnswers: [(review: String, accepted: Bool, reason: String)] = []
+    var reviewAnswers: [Store.ReviewAnswer] = []
     var results: [(link: Int, message: Store.ResultMessage)] = []
     private var saveAtSteadyMilliseconds: Int64 = 0
 
@@ -41,18 +43,30 @@ final class Courier {
     private var generation = 0
     private var isRefusing = false
     private var countAtSteadyMilliseconds: Int64 = 0
+    /// Our own, as last read from the database; without a state before that.
+    var receipts = ReceiptBook(state: "")
     var complaints = 0
+    /// Workers (`ReceiptBook.state`) of studies by StudyInstanceUID; see Courier+Sharing.
+    var assignments: [String: String] = [:]
+    var presence = WorkerPresence()
+    var presenceAtSteadyMilliseconds: Int64 = 0
+    /// Whether the turn carried instances.
+    private var isBusy = false
+    /// After a turn that did, the next one waits for company: one transaction and one poll serve several instances, and
+    /// the hook need not wake anybody.
+    private static let napMicroseconds: UInt32 = 20_000
 
-    /// - Throws: `ZeroMQError` when the process has no room for the sockets.
-    init(_ shared: Shared, context: Context) throws(ZeroMQError) {
+    init(_ shared: Shared, context: Context) {
         self.shared = shared
-        var links: [WorkerLink] = []
-        for (number, endpoint) in shared.settings.workers.enumerated() {
-            links.append(try WorkerLink(endpoint: endpoint, number: number, in: context))
+        let settings = shared.settings
+        let owners = SocketOwners(extra: settings.workerUser)
+        if let complaint = owners.complaint { shared.host.warning(complaint) }
+        links = settings.workers.enumerated().map { number, address in
+            WorkerLink(
+                address, number: number, keyFile: settings.keyFile, owners: owners, host: shared.host, in: context)
         }
-        self.links = links
         generation = shared.store.generation
-        shared.live.update { live in live.workers = shared.settings.workers.map { LiveState.Worker(endpoint: $0) } }
+        shared.live.update { live in live.workers = settings.workers.map { LiveState.Worker(endpoint: $0.endpoint) } }
     }
 
     func run() {
@@ -77,17 +91,27 @@ final class Courier {
 
     private func turn() throws(ZeroMQError) {
         var watched: [Socket] = []
-        for link in links { watched += [link.socket, link.monitor.socket] }
-        try waitForInput(on: watched, or: shared.courierWakeup, timeoutMilliseconds: waitMilliseconds)
+        for link in links {
+            try link.connectWhenDue()
+            guard let connection = link.connection else { continue }
+            watched.append(connection.monitor.socket)
+            // What came after a hello waits until the hello is answered.
+            if link.greeting == nil { watched.append(connection.socket) }
+        }
+        if isBusy { usleep(Courier.napMicroseconds) }
+        try waitForInput(on: watched, or: shared.courierWakeup, timeoutMilliseconds: isBusy ? 0 : waitMilliseconds)
         if shared.isStopping { return }
+        isBusy = false
         takeArrivals()
         readLetters()
         for index in links.indices { try listen(to: index) }
-        chooseActive()
         save(evenAfterFailure: false)
         forgetRowsOfOldDatabase()
+        meetWorkers()
+        watchPresence()
         try sendHellos()
         try send()
+        shared.hookMemory.adapt(isNeeded: links.contains { $0.session != nil }, now: Clock.steadyMilliseconds())
         publish()
         reportRefusal()
         count()
@@ -95,7 +119,7 @@ final class Courier {
 
     /// Short when something waits for room or for a retry, else until the next hello.
     private var waitMilliseconds: Int {
-        if !outgoing.isEmpty && active != nil { return 20 }
+        if links.contains(where: { $0.load.queuedCount > 0 }) { return 20 }
         return arrivals.isEmpty && settlements.isEmpty ? 250 : 100
     }
 
@@ -112,7 +136,8 @@ final class Courier {
         guard evenAfterFailure || now >= saveAtSteadyMilliseconds else { return }
         do {
             try saveArrivalsAndSettlements()
-            try saveFlagsAndReviewAnswers()
+            try saveFlags()
+            try saveReviewAnswers()
             try saveResults()
         } catch {
             saveAtSteadyMilliseconds = now &+ 1_000
@@ -134,8 +159,15 @@ final class Courier {
 
     private func saveArrivalsAndSettlements() throws(SQLiteError) {
         guard !arrivals.isEmpty || !settlements.isEmpty else { return }
-        let sequences = try shared.store.save(arrivals: arrivals, settlements: settlements)
+        isBusy = true
+        let (sequences, givenBack) = try shared.store.save(arrivals: arrivals, settlements: settlements)
+        if givenBack > 0 { noteGivenBack(givenBack) }
+        var refused: [Settlement] = []
         for (arrival, sequence) in zip(arrivals, sequences) {
+            if let tooLarge = refuseTooLarge(sequence, arrival.instance, sizeBytes: arrival.sizeBytes) {
+                refused.append(tooLarge)
+                continue
+            }
             guard let payload = arrival.payload else {
                 backlogMayHaveMore = true
                 continue
@@ -149,24 +181,37 @@ final class Courier {
         for settlement in settlements { land(settlement.sequence) }
         if !settlements.isEmpty { shared.askArchivist(.look) }
         arrivals.removeAll()
-        settlements.removeAll()
+        settlements = refused
     }
 
-    private func saveFlagsAndReviewAnswers() throws(SQLiteError) {
-        guard !flags.isEmpty || !reviewAnswers.isEmpty else { return }
-        let readable = try shared.store.save(flags: flags.map(\.message), reviewAnswers: reviewAnswers)
-        for ((link, message), isReadable) in zip(flags, readable) where links.indices.contains(link) {
-            let answer: ToWorker =
-                isReadable
-                ? .flagAck(flag: message.flag, revision: Int(truncatingIfNeeded: message.revision))
-                : .error(name: "bad-flag", text: "The payload of flag \(message.flag) is not a flag.")
-            if !isReadable { complain("a flag whose payload is not a flag") }
+    private func saveFlags() throws(SQLiteError) {
+        guard !flags.isEmpty else { return }
+        let (answers, receipt) = try shared.store.save(flags: flags.map(\.message))
+        for ((link, message), answer) in zip(flags, answers) where links.indices.contains(link) {
+            let revision = Int(truncatingIfNeeded: message.revision)
+            let reply: ToWorker
+            switch answer {
+            case .kept(let held):
+                reply = .flagAck(
+                    flag: message.flag, revision: revision, held: Int(truncatingIfNeeded: held), receipt: receipt)
+            case .foreign:
+                shared.live.update { $0.foreignFlags &+= 1 }
+                reply = .flagAck(flag: message.flag, revision: revision, held: revision, receipt: receipt)
+            case .unreadable:
+                complain("a flag whose payload is not a flag")
+                reply = .error(name: "bad-flag", text: "The payload of flag \(message.flag) is not a flag.")
+            }
             // A lost acknowledgement makes the worker repeat the flag, which does no harm.
-            _ = try? links[link].send(answer)
+            _ = try? links[link].send(reply)
         }
         flags.removeAll()
-        reviewAnswers.removeAll()
         shared.askArchivist(.look)
+    }
+
+    private func saveReviewAnswers() throws(SQLiteError) {
+        guard !reviewAnswers.isEmpty else { return }
+        if try shared.store.save(reviewAnswers: reviewAnswers) { backlogMayHaveMore = true }
+        reviewAnswers.removeAll()
     }
 
     private func saveResults() throws(SQLiteError) {
@@ -199,9 +244,9 @@ final class Courier {
                 fetching = false
                 answers.append(FetchAnswer(link: link, request: request, instance: instance, result: result))
             case .studyComplete(let study):
-                if let active, links.indices.contains(active) {
-                    // A hint: without it the worker waits for its quiet period.
-                    _ = try? links[active].send(.studyComplete(studyInstanceUID: study))
+                // A hint: without it the study's worker waits for its quiet period.
+                for link in links where link.session != nil {
+                    _ = try? link.send(.studyComplete(studyInstanceUID: study))
                 }
             case .reviewsAdded: reviewsAtSteadyMilliseconds = 0
             case .outboxGrew: backlogMayHaveMore = true
@@ -219,15 +264,14 @@ final class Courier {
 
     /// One line when refusing begins and one when it ends.
     private func reportRefusal() {
-        for link in links where link.session != nil {
-            shared.refusal.workerWasHeard(atSteadyMilliseconds: link.heardAtSteadyMilliseconds)
-        }
+        // A worker that hangs is lost after some seconds of silence, and from then on not there.
+        if links.contains(where: { $0.session != nil }) { shared.refusal.workerIsThere() }
         let refuses = shared.refusal.refuses
         guard refuses != isRefusing else { return }
         isRefusing = refuses
         shared.host.warning(
             refuses
-                ? "No worker was heard for \(shared.settings.refuseWithoutWorkerSeconds) s: new instances are refused "
+                ? "No worker was there for \(shared.settings.refuseWithoutWorkerSeconds) s: new instances are refused "
                     + "(setting RefuseWithoutWorkerSeconds) until one is back."
                 : "A worker is back: instances are accepted again; \(shared.refusal.count) were refused since the start."
         )
@@ -243,18 +287,22 @@ final class Courier {
     }
 
     private func publish() {
-        let workers = links.enumerated().map { index, link in
+        let workers = links.map { link in
             LiveState.Worker(
-                endpoint: link.endpoint, name: link.name, version: link.version,
-                isConnected: link.isConnected && link.session != nil, isActive: index == active,
-                creditBytes: link.creditBytes, heardAtMilliseconds: link.heardAtMilliseconds)
+                endpoint: link.address.endpoint, name: link.name, version: link.version,
+                isConnected: link.isConnected && link.session != nil,
+                creditBytes: link.creditBytes, heardAtMilliseconds: link.heardAtMilliseconds, refusal: link.refusal,
+                refusals: link.refusals, inFlightInstances: link.load.inFlightInstances,
+                inFlightBytes: link.load.inFlightBytes)
         }
         let flying = inFlight.count
         let bytes = inFlightBytes
-        let waiting = outgoing.count &+ reading.count
+        let waiting = links.reduce(outgoing.count &+ reading.count) { $0 &+ $1.load.queuedCount }
+        let models = links.first { $0.session != nil && !$0.models.isEmpty }?.models
         let notUnderstood = complaints
         shared.live.update { live in
             live.workers = workers
+            if let models { live.models = models }
             live.inFlightInstances = flying
             live.inFlightBytes = bytes
             live.waitingInMemory = waiting

@@ -12,20 +12,23 @@ import ZeroMQ
 final class Gateway: Sendable {
     private let shared: Shared
     private let threads = Mutex<[StoppableThread]>([])
+    /// Calls of the host that are under way.
+    private let calls = Atomic<Int>(0)
 
     /// - Throws: `ZeroMQError` when threads or file descriptors are exhausted.
     init(settings: GatewaySettings, host: Host) throws(ZeroMQError) {
         shared = try Shared(settings: settings, host: host)
         host.info(
             "Gantry \(Release.version) as \(settings.name); database in \(settings.stateDirectory); workers at "
-                + "\(settings.workers.joined(separator: ", ")).")
+                + "\(settings.workers.map(\.endpoint).joined(separator: ", ")).")
         // The database is tried at once, so that the log says at start what is wrong with it.
         _ = try? shared.store.write { _ in }
         let shared = self.shared
         let courier = StoppableThread(name: "gantry-courier") {
             // libzmq's sockets belong to the thread that made them, and close before it ends.
             do throws(ZeroMQError) {
-                try Courier(shared, context: try Context()).run()
+                let context = try Context()
+                Courier(shared, context: context).run()
             } catch {
                 shared.host.error("Gantry cannot reach its workers: \(error). Check the setting Workers, then restart.")
                 Gateway.commitWithoutWorkers(shared)
@@ -59,20 +62,34 @@ final class Gateway: Sendable {
         }
     }
 
-    /// - Returns: false when a thread had to be left behind.
+    // MARK: Calls and their end
+
+    func enter() { calls.wrappingAdd(1, ordering: .acquiringAndReleasing) }
+
+    func leave() { calls.wrappingSubtract(1, ordering: .acquiringAndReleasing) }
+
+    /// Whether the caller runs on a thread that `close` waits for.
+    var isOnOwnThread: Bool { shared.host.isOnLogThread || threads.withLock { $0.contains(where: \.isCurrent) } }
+
+    /// Nobody enters any more. Ends the threads, waits for the calls under way, and lets go of the host.
+    ///
+    /// - Parameter timeoutMilliseconds: for all of it.
+    /// - Returns: false when a thread or a call had to be left behind; the host is not let go of then.
     func close(timeoutMilliseconds: Int64) -> Bool {
+        let deadline = Clock.steadyMilliseconds() &+ timeoutMilliseconds
+        func left() -> Int64 { max(deadline &- Clock.steadyMilliseconds(), 0) }
         shared.stop()
-        let threads = self.threads.withLock { threads in
-            defer { threads = [] }
-            return threads
-        }
         var ended = true
-        for thread in threads where !thread.join(timeoutMilliseconds: timeoutMilliseconds) { ended = false }
-        guard ended else {
-            shared.host.warning("A thread of Gantry did not end in \(timeoutMilliseconds) ms and was left behind.")
+        for thread in threads.withLock({ $0 }) where !thread.join(timeoutMilliseconds: left()) { ended = false }
+        while calls.load(ordering: .acquiring) > 0, left() > 0 { usleep(500) }
+        if !ended || calls.load(ordering: .acquiring) > 0 {
+            shared.host.warning(
+                "A thread or a call of Gantry did not end in \(timeoutMilliseconds) ms and was left behind.")
+            _ = shared.host.stopLog(timeoutMilliseconds: left())
             return false
         }
         shared.store.close()
+        guard shared.host.stopLog(timeoutMilliseconds: left()) else { return false }
         shared.host.destroy()
         return true
     }
@@ -84,22 +101,27 @@ final class Gateway: Sendable {
 
     /// The hot path: no disk, no database, no socket, at most one copy.
     ///
-    /// - Parameter bytes: borrowed; nil when only the id is known.
+    /// - Parameters:
+    ///   - bytes: borrowed; nil when only the id is known.
+    ///   - began: when the host called, in steady nanoseconds.
     func stored(
-        _ instance: GatewayInstanceID, callingAETitle: String, bytes: UnsafeRawPointer?, sizeBytes: Int
+        _ instance: GatewayInstanceID, callingAETitle: String, bytes: UnsafeRawPointer?, sizeBytes: Int, began: Int64
     ) -> Int32 {
-        let began = Clock.steadyNanoseconds()
         var payload: Payload?
-        if let bytes = unsafe bytes, sizeBytes > 0, shared.window.reserveInHook(bytes: sizeBytes) {
-            payload = unsafe Payload(copying: bytes, count: sizeBytes)
+        if let bytes = unsafe bytes, sizeBytes > 0, sizeBytes <= shared.settings.largestInstanceBytes,
+            shared.window.reserveInHook(bytes: sizeBytes)
+        {
+            payload = unsafe Payload(copying: bytes, count: sizeBytes, to: shared.hookMemory)
             if payload == nil { shared.window.release(bytes: sizeBytes) }
         }
+        let hasBytes = payload != nil
         let taken = shared.handOver.put(
             Arrival(
                 instance: instance, callingAETitle: callingAETitle, sizeBytes: sizeBytes,
                 receivedAtMilliseconds: Clock.nowMilliseconds(), payload: payload))
-        if !taken, payload != nil { shared.window.release(bytes: sizeBytes) }
-        shared.handOver.durations.add(nanoseconds: Clock.steadyNanoseconds() &- began)
+        if !taken, hasBytes { shared.window.release(bytes: sizeBytes) }
+        let durations = hasBytes ? shared.handOver.durationsWithBytes : shared.handOver.durationsWithIDOnly
+        durations.add(nanoseconds: Clock.steadyNanoseconds() &- began)
         return taken ? Code.ok : Code.full
     }
 

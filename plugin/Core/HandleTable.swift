@@ -6,6 +6,8 @@ import Synchronization
 enum HandleTable {
     enum Entry: Sendable {
         case open(Gateway)
+        /// Open, and the calling thread is one that closing it waits for.
+        case busy
         case closed
     }
 
@@ -20,16 +22,24 @@ enum HandleTable {
         return unsafe handle
     }
 
-    static func find(_ handle: OpaquePointer?) -> Entry? {
+    /// The gateway of an open handle, which counts the call until its `leave`.
+    static func enter(_ handle: OpaquePointer?) -> Entry? {
         let key = UInt(bitPattern: handle)
-        return entries.withLock { $0[key] }
+        return entries.withLock { entries in
+            let entry = entries[key]
+            // Within the lock: none enters once the handle is closed.
+            if case .open(let gateway) = entry { gateway.enter() }
+            return entry
+        }
     }
 
-    /// The gateway of an open handle, which is closed from now on.
+    /// The gateway of an open handle, which is closed from now on; not for a thread of the gateway's own, which its
+    /// close would wait for.
     static func close(_ handle: OpaquePointer?) -> Entry? {
         let key = UInt(bitPattern: handle)
         return entries.withLock { entries in
             let entry = entries[key]
+            if case .open(let gateway) = entry, gateway.isOnOwnThread { return .busy }
             if entry != nil { entries[key] = .closed }
             return entry
         }

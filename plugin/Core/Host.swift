@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import CGantry
+import Synchronization
 import Wire
+import ZeroMQ
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
-/// The host's callbacks, as Swift. Sendable because gantry.h lets `log` come from any thread, and only the
-/// archivist's thread calls the others.
+/// The host's callbacks, as Swift. Sendable because `log` has a thread of its own, and only the archivist's thread
+/// calls the others.
 @safe
 final class Host: @unchecked Sendable {
     enum ReadResult: Sendable {
@@ -23,20 +21,56 @@ final class Host: @unchecked Sendable {
     }
 
     private let callbacks: gantry_host
+    private let log = Mutex<(lines: HostLog, thread: StoppableThread)?>(nil)
 
+    /// Starts the log's thread when the host has a log.
+    ///
     /// - Parameter callbacks: with the fields that the host's struct_size does not cover set to null.
-    init(_ callbacks: gantry_host) { unsafe self.callbacks = callbacks }
+    /// - Throws: `ZeroMQError` when threads or file descriptors are exhausted.
+    init(_ callbacks: gantry_host) throws(ZeroMQError) {
+        unsafe self.callbacks = callbacks
+        guard let write = unsafe callbacks.log else { return }
+        let lines = try HostLog()
+        // Unchecked: gantry.h says that `log` is called from another thread, with this context.
+        nonisolated(unsafe) let context = unsafe callbacks.context
+        let thread = StoppableThread(name: "gantry-log") {
+            lines.run { level, line in unsafe write(context, level, line) }
+        }
+        try thread.start()
+        log.withLock { $0 = (lines, thread) }
+    }
 
     var readsLog: Bool { unsafe callbacks.read_log != nil }
 
-    func info(_ line: String) { log(GANTRY_LEVEL_INFO, line) }
-    func warning(_ line: String) { log(GANTRY_LEVEL_WARNING, line) }
-    func error(_ line: String) { log(GANTRY_LEVEL_ERROR, line) }
+    // MARK: Log
 
-    private func log(_ level: gantry_level, _ line: String) {
-        guard let log = unsafe callbacks.log else { return }
-        unsafe log(callbacks.context, Int32(truncatingIfNeeded: level.rawValue), line)
+    func info(_ line: String) { put(GANTRY_LEVEL_INFO, line) }
+    func warning(_ line: String) { put(GANTRY_LEVEL_WARNING, line) }
+    func error(_ line: String) { put(GANTRY_LEVEL_ERROR, line) }
+
+    private func put(_ level: gantry_level, _ line: String) {
+        log.withLock { $0?.lines }?.put(Int32(truncatingIfNeeded: level.rawValue), line)
     }
+
+    var isOnLogThread: Bool { log.withLock { $0?.thread }?.isCurrent ?? false }
+
+    /// Waits until the host has every line so far.
+    func flushLog(timeoutMilliseconds: Int64) {
+        log.withLock { $0?.lines }?.flush(timeoutMilliseconds: timeoutMilliseconds)
+    }
+
+    /// Writes the last lines and ends the log's thread; nothing is logged after it.
+    ///
+    /// - Returns: false when the host's log did not return in time; its thread is left behind.
+    func stopLog(timeoutMilliseconds: Int64) -> Bool {
+        guard let (lines, thread) = log.withLock({ $0 }) else { return true }
+        lines.stop()
+        guard thread.join(timeoutMilliseconds: timeoutMilliseconds) else { return false }
+        log.withLock { $0 = nil }
+        return true
+    }
+
+    // MARK: Callbacks
 
     func read(_ instance: GatewayInstanceID) -> ReadResult {
         guard let read = unsafe callbacks.read_instance else { return .gone }
@@ -44,7 +78,7 @@ final class Host: @unchecked Sendable {
         var size = 0
         let code = unsafe read(callbacks.context, instance.text, &bytes, &size)
         guard code == Code.ok, let bytes = unsafe bytes else {
-            unsafe free(bytes)
+            // What a host has put there beside an error is its own.
             return code == Code.notFound ? .gone : .failed(code: code)
         }
         return unsafe .bytes(Payload(adopting: bytes, count: max(size, 0)))
@@ -78,10 +112,13 @@ final class Host: @unchecked Sendable {
                 unsafe flag.gatewayStudy.withCString { gatewayStudy in
                     unsafe flag.urgency.withCString { urgency in
                         unsafe flag.json.withCString { json in
-                            var raw = unsafe gantry_flag(
-                                struct_size: MemoryLayout<gantry_flag>.size, study_instance_uid: study,
-                                instance_id: instance, study_id: gatewayStudy, urgency: urgency, json: json)
-                            return unsafe changed(callbacks.context, &raw)
+                            unsafe flag.state.withCString { state in
+                                var raw = unsafe gantry_flag(
+                                    struct_size: MemoryLayout<gantry_flag>.size, study_instance_uid: study,
+                                    instance_id: instance, study_id: gatewayStudy, urgency: urgency, json: json,
+                                    state: state)
+                                return unsafe changed(callbacks.context, &raw)
+                            }
                         }
                     }
                 }
@@ -105,42 +142,22 @@ final class Host: @unchecked Sendable {
     /// cannot say at present.
     func readLog(after position: String?) -> LogPage? {
         guard let read = unsafe callbacks.read_log else { return nil }
-        let sink = LogSink()
-        let code = withExtendedLifetime(sink) {
-            var page = unsafe gantry_log_page(
-                struct_size: MemoryLayout<gantry_log_page>.size, sink: Unmanaged.passUnretained(sink).toOpaque(),
-                add: { sink, instance in unsafe LogSink.add(sink, instance) },
-                end: { sink, position, more in unsafe LogSink.end(sink, position, more) })
-            if let position { return unsafe read(callbacks.context, position, &page) }
-            return unsafe read(callbacks.context, nil, &page)
+        let sink = LogSinks.open()
+        var page = unsafe gantry_log_page(
+            struct_size: MemoryLayout<gantry_log_page>.size, sink: UnsafeMutableRawPointer(bitPattern: sink),
+            add: { sink, instance in unsafe LogSinks.add(sink, instance) },
+            end: { sink, position, more in unsafe LogSinks.end(sink, position, more) })
+        let code: Int32
+        if let position {
+            code = unsafe read(callbacks.context, position, &page)
+        } else {
+            code = unsafe read(callbacks.context, nil, &page)
         }
-        return code == Code.ok && sink.page.position != nil ? sink.page : nil
+        let found = LogSinks.close(sink)
+        return code == Code.ok && found.position != nil ? found : nil
     }
 
     func destroy() {
         if let destroy = unsafe callbacks.destroy { unsafe destroy(callbacks.context) }
-    }
-}
-
-/// What `gantry_log_page.sink` points to during one call of `read_log`.
-private final class LogSink {
-    /// More than any page needs; a host that adds without end is cut off and continues from its last position.
-    private static let longestPage = 100_000
-    var page = Host.LogPage()
-
-    static func add(_ sink: UnsafeMutableRawPointer?, _ instance: UnsafePointer<CChar>?) {
-        guard let sink = unsafe sink, let instance = unsafe instance else { return }
-        let object = unsafe Unmanaged<LogSink>.fromOpaque(sink).takeUnretainedValue()
-        guard object.page.instances.count < longestPage else { return }
-        if let id = unsafe GatewayInstanceID(String(cString: instance)) { object.page.instances.append(id) }
-    }
-
-    static func end(_ sink: UnsafeMutableRawPointer?, _ position: UnsafePointer<CChar>?, _ more: Int32) {
-        guard let sink = unsafe sink, let position = unsafe position else { return }
-        let object = unsafe Unmanaged<LogSink>.fromOpaque(sink).takeUnretainedValue()
-        let text = unsafe String(cString: position)
-        guard text.utf8.count <= 255 else { return }
-        object.page.position = text
-        object.page.hasMore = more != 0
     }
 }

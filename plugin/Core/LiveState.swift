@@ -8,9 +8,15 @@ final class LiveState: Sendable {
         var name = ""
         var version = ""
         var isConnected = false
-        var isActive = false
         var creditBytes: Int64 = 0
         var heardAtMilliseconds: Int64 = 0
+        /// Why nothing is sent to this endpoint; empty when nothing is wrong with it.
+        var refusal = ""
+        /// Attempts to connect that were refused since start.
+        var refusals = 0
+        /// Sent and not acknowledged.
+        var inFlightInstances = 0
+        var inFlightBytes = 0
     }
 
     struct Snapshot: Sendable {
@@ -26,6 +32,10 @@ final class LiveState: Sendable {
         var foundInLog = 0
         /// Nil while the database could not be read yet.
         var figures: Store.Figures?
+        /// Instances that a worker had acknowledged and that went back to the outbox.
+        var givenBack = 0
+        /// Flags of studies that belong to another worker by now; acknowledged and not kept.
+        var foreignFlags = 0
     }
 
     private let snapshot = Mutex(Snapshot())

@@ -27,6 +27,10 @@ final class LogReading {
             if known == nil { known = try firstPosition() }
             guard let position = known else { return fail() }
             guard let page = shared.host.readLog(after: position) else { return fail() }
+            if page.hasMore, page.position == position {
+                shared.host.warning("The gateway's log says that there is more after the position it was read from.")
+                return fail()
+            }
             let new = try shared.store.take(page, readThrough: page.hasMore ? nil : through)
             if new > 0 {
                 found &+= new

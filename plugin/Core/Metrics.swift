@@ -3,13 +3,12 @@ import CGantry
 
 /// All metrics of a gateway, from memory alone: what the database holds is as old as the courier's last count.
 struct Metrics {
-    /// Bounds of the exported histogram, some of the hook's own buckets: 5 µs to 17 ms.
-    static let hookBounds: [Int64] = [
-        5_120, 10_240, 20_480, 40_960, 57_344, 81_920, 114_688, 163_840, 229_376, 327_680, 524_288, 1_048_576,
-        4_194_304, 16_777_216,
-    ]
+    /// Bounds of the exported histogram, in microseconds; some of the hook's own.
+    static let hookBounds: Set<Int64> = [5, 10, 20, 40, 60, 80, 100, 150, 250, 500, 1_000, 5_000, 20_000]
     static let urgencies = ["none", "routine", "urgent", "critical"]
-    static let outcomes = ["scored", "ignored", "set-aside", "routed-away", "own-result"]
+    static let outcomes = [
+        "scored", "ignored", "set-aside", Settlement.routedAway, Settlement.tooLarge, "own-result",
+    ]
 
     private(set) var all: [Metric] = []
 
@@ -48,35 +47,54 @@ struct Metrics {
         counter(
             "gantry_hook_missed_total", "Instances left to the host's log because the queue was full", counts.missed)
 
-        let family = "gantry_hook_seconds"
-        let meaning = "Time the hook took for one instance"
-        let (cumulative, total, sum) = handOver.durations.cumulative(upTo: Metrics.hookBounds)
-        for (bound, count) in zip(Metrics.hookBounds, cumulative) {
-            add(
-                family, meaning, GANTRY_METRIC_HISTOGRAM, name: family + "_bucket",
-                labels: Metric.label("le", "\(Double(bound) / 1e9)"), value: Double(count))
-        }
-        add(
-            family, meaning, GANTRY_METRIC_HISTOGRAM, name: family + "_bucket", labels: Metric.label("le", "+Inf"),
-            value: Double(total))
-        add(family, meaning, GANTRY_METRIC_HISTOGRAM, name: family + "_sum", value: sum / 1e9)
-        add(family, meaning, GANTRY_METRIC_HISTOGRAM, name: family + "_count", value: Double(total))
+        let kinds = [
+            (Metric.label("kept", "bytes"), handOver.durationsWithBytes.snapshot),
+            (Metric.label("kept", "id"), handOver.durationsWithIDOnly.snapshot),
+        ]
+        for (kept, durations) in kinds { addDurations(durations, kept: kept) }
         // For monitors that cannot read histograms.
-        let percentiles = handOver.durations.percentiles([0.5, 0.99])
-        for (name, nanoseconds) in zip(["p50", "p99"], percentiles) {
-            add(
-                "gantry_hook_\(name)_seconds", "Percentile of the time the hook took, since the start",
-                value: Double(nanoseconds) / 1e9)
+        for (name, fraction) in [("p50", 0.5), ("p99", 0.99)] {
+            for (kept, durations) in kinds {
+                add(
+                    "gantry_hook_\(name)_seconds", "Percentile of the time the hook took, since the start",
+                    labels: kept, value: Double(durations.percentileMicroseconds(fraction)) / 1e6)
+            }
         }
     }
 
+    private mutating func addDurations(_ durations: Histogram.Snapshot, kept: String) {
+        let family = "gantry_hook_seconds"
+        let meaning = "Time the hook took for one instance"
+        for (bound, count) in zip(Histogram.boundsMicroseconds, durations.cumulative)
+        where Metrics.hookBounds.contains(bound) {
+            add(
+                family, meaning, GANTRY_METRIC_HISTOGRAM, name: family + "_bucket",
+                labels: kept + "," + Metric.label("le", "\(Double(bound) / 1e6)"), value: Double(count))
+        }
+        add(
+            family, meaning, GANTRY_METRIC_HISTOGRAM, name: family + "_bucket",
+            labels: kept + "," + Metric.label("le", "+Inf"), value: Double(durations.total))
+        add(
+            family, meaning, GANTRY_METRIC_HISTOGRAM, name: family + "_sum", labels: kept,
+            value: Double(durations.sumNanoseconds) / 1e9)
+        add(
+            family, meaning, GANTRY_METRIC_HISTOGRAM, name: family + "_count", labels: kept,
+            value: Double(durations.total))
+    }
+
     private mutating func addWorkers(_ workers: [LiveState.Worker]) {
-        for (index, worker) in workers.enumerated() {
-            let labels =
-                Metric.label("worker", "\(index &+ 1)") + "," + Metric.label("endpoint", worker.endpoint)
+        let labels = workers.enumerated().map { index, worker in
+            Metric.label("worker", "\(index &+ 1)") + "," + Metric.label("endpoint", worker.endpoint)
+        }
+        for (worker, labels) in zip(workers, labels) {
             add(
                 "gantry_worker_up", "Whether the worker answers, by its place in the setting Workers", labels: labels,
                 value: worker.isConnected ? 1 : 0)
+        }
+        for (worker, labels) in zip(workers, labels) {
+            add(
+                "gantry_worker_refusals_total", "Connections that were refused because the peer may not be the worker",
+                GANTRY_METRIC_COUNTER, labels: labels, value: Double(worker.refusals))
         }
     }
 

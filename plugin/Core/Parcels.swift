@@ -1,24 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Wire
-import ZeroMQ
 
 // The stations of an instance on the courier's thread.
 
 /// An instance in memory that waits for credit. Its bytes are reserved in the window.
 struct Outgoing {
     var row: OutboxRow
-    var payload: Payload?
-    /// Made at the first attempt to send, kept for the next one.
-    var frame: Frame?
+    var payload: Payload
     var reservedBytes: Int
     /// The routing rule that handed it over; nil before the rules were asked, and when there are none.
     var rule: String?
-
-    init(row: OutboxRow, payload: Payload, reservedBytes: Int) {
-        self.row = row
-        self.payload = payload
-        self.reservedBytes = reservedBytes
-    }
+    /// StudyInstanceUID; empty where nobody had to know it.
+    var study = ""
 }
 
 /// An instance that the archivist is reading back.
@@ -29,6 +22,11 @@ struct Reading {
 
 /// An instance that a worker has not acknowledged yet.
 struct InFlight {
+    var instance: GatewayInstanceID
+    /// Index of the link it was sent over.
+    var link: Int
+    /// StudyInstanceUID; empty where nobody had to know it.
+    var study: String
     var sentBytes: Int
     var reservedBytes: Int
     var rule: String?

@@ -5,39 +5,45 @@ import ZeroMQ
     import Glibc
 #endif
 
-/// The bytes of one instance, in memory from `malloc`, on their way from the hook or the archive to the socket.
-///
-/// Sendable because it has one owner at a time: each thread hands it on and does not look back.
+/// The bytes of one instance on their way from the hook or the archive to the socket. Nobody writes to them any more;
+/// their memory is given back when the last owner, which may be a frame that libzmq is sending, lets go of them.
 @safe
 final class Payload: @unchecked Sendable {
-    private var memory: UnsafeMutableRawPointer?
+    private enum Origin {
+        case hook(HookMemory, firstChunk: Int)
+        case malloc
+    }
+
+    private let memory: UnsafeMutableRawPointer
+    private let origin: Origin
     let count: Int
 
-    /// The one copy of the hot path. Nil when memory is exhausted.
-    init?(copying bytes: UnsafeRawPointer, count: Int) {
-        guard count > 0, let copy = unsafe malloc(count) else { return nil }
-        unsafe memcpy(copy, bytes, count)
-        unsafe memory = copy
+    /// The one copy of the hot path. Nil when the hook's memory has no room now.
+    init?(copying bytes: UnsafeRawPointer, count: Int, to hookMemory: HookMemory) {
+        guard let room = unsafe hookMemory.take(bytes: count) else { return nil }
+        unsafe memcpy(room.memory, bytes, count)
+        unsafe memory = room.memory
+        origin = unsafe .hook(hookMemory, firstChunk: room.firstChunk)
         self.count = count
     }
 
     /// Takes over memory that came from `malloc`.
     init(adopting bytes: UnsafeMutableRawPointer, count: Int) {
         unsafe memory = bytes
+        origin = .malloc
         self.count = count
     }
 
-    deinit { unsafe free(memory) }
-
-    /// What the file says of itself; nothing once the frame was made.
-    var header: DicomHeader {
-        unsafe DicomHeader(UnsafeRawBufferPointer(start: memory, count: memory == nil ? 0 : count))
+    deinit {
+        switch origin {
+        case .hook(let hookMemory, let firstChunk): hookMemory.giveBack(firstChunk: firstChunk, bytes: count)
+        case .malloc: unsafe free(memory)
+        }
     }
 
-    /// A frame that owns the bytes from now on; a second call gives an empty one.
-    func makeFrame() -> Frame {
-        guard let bytes = unsafe memory else { return Frame() }
-        unsafe memory = nil
-        return unsafe Frame(adoptingMalloced: bytes, count: count)
-    }
+    /// What the file says of itself.
+    var header: DicomHeader { unsafe DicomHeader(UnsafeRawBufferPointer(start: memory, count: count)) }
+
+    /// A frame without a copy of the bytes; it keeps them until libzmq has sent them.
+    func makeFrame() -> Frame { unsafe Frame(lending: memory, count: count, of: self) }
 }

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Synchronization
 
-/// Whether instances are refused because no worker was heard for too long: only when the administrator wants that.
+/// Whether instances are refused because no worker was there for too long: only when the administrator wants that.
 ///
 /// Any thread; no locks.
 final class Refusal: Sendable {
     /// 0: never.
     private let afterMilliseconds: Int64
     /// From the start on, a worker has that long to appear.
-    private let heardAt: Atomic<Int64>
+    private let lastThere: Atomic<Int64>
     private let refused = Atomic<Int>(0)
 
     init(afterSeconds seconds: Int64) {
         afterMilliseconds = seconds &* 1_000
-        heardAt = Atomic(Clock.steadyMilliseconds())
+        lastThere = Atomic(Clock.steadyMilliseconds())
     }
 
     var refuses: Bool {
         afterMilliseconds > 0
-            && Clock.steadyMilliseconds() &- heardAt.load(ordering: .relaxed) > afterMilliseconds
+            && Clock.steadyMilliseconds() &- lastThere.load(ordering: .relaxed) > afterMilliseconds
     }
 
     /// Instances that were refused since the start.
@@ -31,5 +31,5 @@ final class Refusal: Sendable {
         return false
     }
 
-    func workerWasHeard(atSteadyMilliseconds time: Int64) { heardAt.max(time, ordering: .relaxed) }
+    func workerIsThere() { lastThere.store(Clock.steadyMilliseconds(), ordering: .relaxed) }
 }

@@ -9,32 +9,47 @@ enum Schema {
         -- Instances that no worker has acknowledged. AUTOINCREMENT: a number is never used twice.
         CREATE TABLE outbox (
             sequence INTEGER PRIMARY KEY AUTOINCREMENT, instance TEXT NOT NULL UNIQUE, size_bytes INTEGER NOT NULL,
-            received_at_ms INTEGER NOT NULL, calling_ae_title TEXT NOT NULL) STRICT;
+            received_at_ms INTEGER NOT NULL, calling_ae_title TEXT NOT NULL,
+            -- Known for an instance that was acknowledged before and given back.
+            study INTEGER) STRICT;
+        CREATE INDEX outbox_by_study ON outbox (study) WHERE study IS NOT NULL;
         -- Acknowledged instances that the host's log has not told us about yet: it must not bring them again.
         CREATE TABLE seen (instance TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-        -- study_instance_uid is null for an instance from which the worker could not read it.
+        -- study_instance_uid is null for an instance from which the worker could not read it. worker and worker_state:
+        -- whose the study is, see Store+Ownership; empty until an instance is acknowledged.
         CREATE TABLE study (
             id INTEGER PRIMARY KEY, study_instance_uid TEXT UNIQUE, gateway_study TEXT, instance TEXT NOT NULL,
-            arrived_at_ms INTEGER NOT NULL) STRICT;
+            arrived_at_ms INTEGER NOT NULL, worker TEXT NOT NULL DEFAULT '',
+            worker_state TEXT NOT NULL DEFAULT '') STRICT;
         CREATE INDEX study_by_gateway_study ON study (gateway_study);
+        CREATE INDEX study_by_worker_state ON study (worker_state);
+        CREATE INDEX study_without_uid ON study (instance) WHERE study_instance_uid IS NULL;
         CREATE INDEX study_unresolved ON study (id) WHERE gateway_study IS NULL;
+        -- What became of each instance, with what the outbox needs when it is given back. worker_state and serial are
+        -- the receipt of the worker that acknowledged it; empty when the gateway itself settled it.
         CREATE TABLE outcome (
             instance TEXT PRIMARY KEY, study INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
-            at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+            at_ms INTEGER NOT NULL, worker_state TEXT NOT NULL, serial INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
+            received_at_ms INTEGER NOT NULL, calling_ae_title TEXT NOT NULL) STRICT, WITHOUT ROWID;
         CREATE INDEX outcome_by_study ON outcome (study);
+        CREATE INDEX outcome_by_receipt ON outcome (worker_state, serial);
         CREATE TABLE flag (
             flag TEXT PRIMARY KEY, study INTEGER NOT NULL, revision INTEGER NOT NULL, shown_revision INTEGER NOT NULL,
             instance TEXT NOT NULL, state TEXT NOT NULL, urgency TEXT NOT NULL, urgency_rank INTEGER NOT NULL,
             probability REAL NOT NULL, model_version TEXT NOT NULL, first_flagged_at_ms INTEGER NOT NULL,
-            flagged_at_ms INTEGER NOT NULL, json TEXT NOT NULL) STRICT, WITHOUT ROWID;
+            flagged_at_ms INTEGER NOT NULL,
+            -- Instances it speaks about, and how many model versions read the study.
+            instances INTEGER NOT NULL, model_versions INTEGER NOT NULL, json TEXT NOT NULL) STRICT, WITHOUT ROWID;
         CREATE INDEX flag_by_study ON flag (study);
         CREATE INDEX flag_by_time ON flag (flagged_at_ms);
         CREATE INDEX flag_by_urgency ON flag (urgency);
         CREATE INDEX flag_to_show ON flag (flag) WHERE shown_revision < revision;
         CREATE TABLE review (
             review TEXT PRIMARY KEY, study INTEGER NOT NULL, at_ms INTEGER NOT NULL, state TEXT NOT NULL,
-            reason TEXT NOT NULL, json TEXT NOT NULL) STRICT, WITHOUT ROWID;
+            reason TEXT NOT NULL, json TEXT NOT NULL, worker_state TEXT NOT NULL DEFAULT '',
+            serial INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
         CREATE INDEX review_by_study ON review (study);
+        CREATE INDEX review_by_receipt ON review (worker_state, serial);
         CREATE INDEX review_pending ON review (at_ms) WHERE state = 'pending';
         -- How often each outcome was committed, so that the status need not count rows.
         CREATE TABLE tally (outcome TEXT PRIMARY KEY, instances INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -51,6 +66,13 @@ enum Schema {
         CREATE INDEX result_by_study ON result (study_instance_uid);
         -- Positions in the host's log: see Store+Log.
         CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        -- The states of the workers that have acknowledged something. A worker begins a new one with a new database.
+        CREATE TABLE worker (state TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE INDEX worker_by_name ON worker (name);
+        -- One row: our own receipts, see ReceiptBook.
+        CREATE TABLE receipt_book (
+            one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL, serial INTEGER NOT NULL,
+            voids TEXT NOT NULL) STRICT;
         """
     ]
 
@@ -69,6 +91,9 @@ enum Schema {
             try database.transaction { () throws(SQLiteError) in
                 try database.execute(migration)
                 if index == 0 {
+                    try database.run(
+                        "INSERT INTO receipt_book (one, state, serial, voids) VALUES (1, ?, 0, '')",
+                        .text(Shared.randomHex()))
                     // After a database was set aside, numbers go on above those that the worker has seen.
                     try database.run(
                         "INSERT INTO sqlite_sequence (name, seq) VALUES ('outbox', ?)",

@@ -17,6 +17,7 @@ final class Shared: Sendable {
     /// New at each start of the gateway.
     let session: String
     let window = Window()
+    let hookMemory: HookMemory
     let live = LiveState()
     let handOver: HandOver
     let refusal: Refusal
@@ -37,6 +38,7 @@ final class Shared: Sendable {
         store = Store(directory: settings.stateDirectory, host: host)
         session = Shared.randomHex()
         refusal = Refusal(afterSeconds: settings.refuseWithoutWorkerSeconds)
+        hookMemory = HookMemory(windowBytes: settings.windowBytes)
         courierWakeup = try Wakeup()
         archivistWakeup = try Wakeup()
         handOver = HandOver(wakeup: courierWakeup)

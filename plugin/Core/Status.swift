@@ -40,11 +40,14 @@ struct Status {
             texts.append(
                 try object(
                     """
-                    SELECT json_object('endpoint', ?, 'name', ?, 'version', ?, 'connected', json(?), 'active', json(?),
-                        'credit_bytes', ?, 'heard_at_ms', ?)
+                    SELECT json_object('endpoint', ?, 'name', ?, 'version', ?, 'connected', json(?), 'credit_bytes', ?,
+                        'in_flight_instances', ?, 'in_flight_bytes', ?, 'heard_at_ms', ?, 'refused', nullif(?, ''),
+                        'refusals', ?)
                     """, composer, .text(worker.endpoint), .text(worker.name), .text(worker.version),
-                    .text(worker.isConnected ? "true" : "false"), .text(worker.isActive ? "true" : "false"),
-                    .integer(worker.creditBytes), .integer(worker.heardAtMilliseconds)))
+                    .text(worker.isConnected ? "true" : "false"), .integer(worker.creditBytes),
+                    Value(worker.inFlightInstances), Value(worker.inFlightBytes), .integer(worker.heardAtMilliseconds),
+                    .text(worker.refusal),
+                    Value(worker.refusals)))
         }
         return "[\(texts.joined(separator: ","))]"
     }
@@ -59,15 +62,20 @@ struct Status {
 
     private func hook(_ composer: Connection) throws(SQLiteError) -> String {
         let counts = shared.handOver.counts
-        let durations = shared.handOver.durations.percentiles([0.5, 0.99, 1])
-        let nanoseconds = durations.map { Value.integer($0) }
-        guard nanoseconds.count == 3 else { return "{}" }
         return try object(
             """
-            SELECT json_object('with_bytes', ?, 'with_id_only', ?, 'missed', ?, 'p50_us', ? / 1000.0, 'p99_us', ? / 1000.0,
-                'max_us', ? / 1000.0)
-            """, composer, Value(counts.withBytes), Value(counts.withIDOnly), Value(counts.missed), nanoseconds[0],
-            nanoseconds[1], nanoseconds[2])
+            SELECT json_object('with_bytes', ?, 'with_id_only', ?, 'missed', ?, 'us_with_bytes', json(?),
+                'us_with_id_only', json(?))
+            """, composer, Value(counts.withBytes), Value(counts.withIDOnly), Value(counts.missed),
+            .text(try durations(shared.handOver.durationsWithBytes.snapshot, composer)),
+            .text(try durations(shared.handOver.durationsWithIDOnly.snapshot, composer)))
+    }
+
+    private func durations(_ snapshot: Histogram.Snapshot, _ composer: Connection) throws(SQLiteError) -> String {
+        try object(
+            "SELECT json_object('p50', ?, 'p99', ?, 'max', ? / 1000.0)", composer,
+            .integer(snapshot.percentileMicroseconds(0.5)), .integer(snapshot.percentileMicroseconds(0.99)),
+            .integer(snapshot.longestNanoseconds))
     }
 
     /// Counts by rule: each one's own words, and how many instances it decided about.
@@ -94,9 +102,10 @@ struct Status {
     private func archive(_ live: LiveState.Snapshot, _ composer: Connection) throws(SQLiteError) -> String {
         try object(
             """
-            SELECT json_object('found_in_log', ?, 'instances_gone', ?, 'read_failures', ?, 'messages_not_understood', ?)
-            """, composer, Value(live.foundInLog), Value(live.instancesGone), Value(live.readFailures),
-            Value(live.messagesNotUnderstood))
+            SELECT json_object('found_in_log', ?, 'given_back', ?, 'instances_gone', ?, 'read_failures', ?,
+                'foreign_flags', ?, 'messages_not_understood', ?)
+            """, composer, Value(live.foundInLog), Value(live.givenBack), Value(live.instancesGone),
+            Value(live.readFailures), Value(live.foreignFlags), Value(live.messagesNotUnderstood))
     }
 
     private func object(_ sql: String, _ composer: Connection, _ values: Value...) throws(SQLiteError) -> String {

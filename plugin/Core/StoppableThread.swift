@@ -13,6 +13,8 @@ final class StoppableThread: Sendable {
 
     private final class Ended: Sendable {
         let flag = Atomic<Bool>(false)
+        /// The thread's pthread_t; 0 before it runs.
+        let identity = Atomic<UInt>(0)
     }
 
     /// - Parameter name: at most 15 characters (pthread_setname_np(3)).
@@ -20,6 +22,7 @@ final class StoppableThread: Sendable {
         let ended = Ended()
         self.ended = ended
         thread = ZeroMQ.Thread {
+            ended.identity.store(UInt(truncatingIfNeeded: pthread_self()), ordering: .relaxed)
             // The host's own threads handle its signals.
             var all = sigset_t()
             unsafe sigfillset(&all)
@@ -29,6 +32,9 @@ final class StoppableThread: Sendable {
             ended.flag.store(true, ordering: .releasing)
         }
     }
+
+    /// Whether the caller runs on this thread.
+    var isCurrent: Bool { ended.identity.load(ordering: .relaxed) == UInt(truncatingIfNeeded: pthread_self()) }
 
     func start() throws(ZeroMQError) { try thread.start() }
 

@@ -1,40 +1,51 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import SQLite
+import Wire
 
 extension Store {
+    private static let newsMilliseconds: Int64 = 86_400_000
+
     /// A flag message as the worker sent it.
     struct FlagMessage: Sendable {
         var flag: String
         var revision: Int64
         var studyInstanceUID: String
         var json: String
+        var worker: String
+        var workerState: String
     }
 
-    /// Commits flags and review acknowledgements, surviving a power cut: only then they are acknowledged.
+    /// Whether a flag was committed.
+    enum FlagAnswer: Sendable {
+        /// `held`: the revision that is shown now.
+        case kept(held: Int64)
+        /// The study belongs to another worker now, which flags it.
+        case foreign
+        /// The payload is not a flag.
+        case unreadable
+    }
+
+    /// Commits flags, surviving a power cut: only then they are acknowledged.
     ///
-    /// - Returns: for each flag, whether its JSON is that of a flag. One that is not is not committed.
-    func save(
-        flags: [FlagMessage], reviewAnswers: [(review: String, accepted: Bool, reason: String)]
-    ) throws(SQLiteError) -> [Bool] {
+    /// - Returns: what became of each flag, and the receipt for all of them.
+    func save(flags: [FlagMessage]) throws(SQLiteError) -> (answers: [FlagAnswer], receipt: Receipt) {
         try write(durable: true) { database throws(SQLiteError) in
-            for answer in reviewAnswers {
-                try database.run(
-                    "UPDATE review SET state = ?, reason = ? WHERE review = ?",
-                    .text(answer.accepted ? "accepted" : "refused"), .text(answer.reason), .text(answer.review))
-            }
-            var readable: [Bool] = []
-            for flag in flags { readable.append(try Store.save(flag, in: database)) }
-            return readable
+            let receipt = try Store.nextReceipt(in: database)
+            var answers: [FlagAnswer] = []
+            for flag in flags { answers.append(try Store.save(flag, in: database)) }
+            return (answers, receipt)
         }
     }
 
-    private static func save(_ message: FlagMessage, in database: Connection) throws(SQLiteError) -> Bool {
+    private static func save(_ message: FlagMessage, in database: Connection) throws(SQLiteError) -> FlagAnswer {
         let read = try database.first(
             """
             SELECT json_extract(j, '$.gateway_instance'), json_extract(j, '$.urgency'), json_extract(j, '$.state'),
                 json_extract(j, '$.model.version'), json_extract(j, '$.arrived_at_ms'),
                 (SELECT max(CAST(json_extract(value, '$.probability') AS REAL)
-                    + CASE WHEN json_extract(value, '$.positive') THEN 2 ELSE 0 END) FROM json_each(j, '$.findings'))
+                    + CASE WHEN json_extract(value, '$.positive') THEN 2 ELSE 0 END) FROM json_each(j, '$.findings')),
+                json_extract(j, '$.instances.received'), json_extract(j, '$.model_versions'),
+                json_extract(j, '$.decided_at_ms')
             FROM (SELECT CASE WHEN json_valid(?1) THEN ?1 ELSE '{}' END AS j)
             WHERE json_type(j, '$.findings') = 'array' AND json_extract(j, '$.urgency')
                 IN ('none', 'routine', 'urgent', 'critical') AND json_extract(j, '$.state') IN ('preliminary', 'final')
@@ -45,46 +56,65 @@ extension Store {
                 instance: row.text(0) ?? "", urgency: row.text(1) ?? "none", state: row.text(2) ?? "",
                 version: row.text(3) ?? "", arrivedAt: row.integer(4),
                 // Positive findings count before negative ones; what is kept is the probability itself.
-                probability: strength >= 2 ? strength - 2 : strength
+                probability: strength >= 2 ? strength - 2 : strength,
+                instances: row.integer(6), versions: max(row.integer(7), 1), decidedAt: row.integer(8)
             )
         }
-        guard let read, !message.studyInstanceUID.isEmpty else { return false }
+        guard let read, !message.studyInstanceUID.isEmpty else { return .unreadable }
         let now = Clock.nowMilliseconds()
+        // A flag that comes again after a loss is not news on the worklist.
+        let isHistory = read.decidedAt > 0 && read.decidedAt < now &- Store.newsMilliseconds
         let study = try study(
             uid: message.studyInstanceUID, instance: read.instance,
             arrivedAt: read.arrivedAt > 0 ? read.arrivedAt : now,
             in: database)
+        let owner = try database.first("SELECT worker, worker_state FROM study WHERE id = ?", .integer(study)) { row in
+            (worker: row.text(0) ?? "", state: row.text(1) ?? "")
+        }
+        if let owner, !owner.state.isEmpty, owner.state != message.workerState, owner.worker != message.worker {
+            return .foreign
+        }
         try database.run(
             """
             INSERT INTO flag (flag, study, revision, shown_revision, instance, state, urgency, urgency_rank, probability,
-                model_version, first_flagged_at_ms, flagged_at_ms, json)
+                model_version, first_flagged_at_ms, flagged_at_ms, json, instances, model_versions)
             VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6,
-                CASE ?6 WHEN 'critical' THEN 3 WHEN 'urgent' THEN 2 WHEN 'routine' THEN 1 ELSE 0 END, ?7, ?8, ?9, ?9, ?10)
-            ON CONFLICT (flag) DO UPDATE SET revision = excluded.revision, instance = excluded.instance,
+                CASE ?6 WHEN 'critical' THEN 3 WHEN 'urgent' THEN 2 WHEN 'routine' THEN 1 ELSE 0 END, ?7, ?8, ?9, ?9, ?10,
+                ?11, ?12)
+            ON CONFLICT (flag) DO UPDATE SET revision = excluded.revision,
+                -- The same revision with other words: the worker lost the first ones.
+                shown_revision = min(shown_revision, excluded.revision - 1), instance = excluded.instance,
                 state = excluded.state, urgency = excluded.urgency, urgency_rank = excluded.urgency_rank,
                 probability = excluded.probability, model_version = excluded.model_version,
-                flagged_at_ms = excluded.flagged_at_ms, json = excluded.json
+                flagged_at_ms = excluded.flagged_at_ms, json = excluded.json, instances = excluded.instances,
+                model_versions = excluded.model_versions
             WHERE excluded.revision > flag.revision
+                OR (excluded.revision = flag.revision AND excluded.json <> flag.json)
             """, .text(message.flag), .integer(study), .integer(message.revision), .text(read.instance),
-            .text(read.state), .text(read.urgency), .real(read.probability), .text(read.version), .integer(now),
-            .text(message.json))
-        return true
+            .text(read.state), .text(read.urgency), .real(read.probability), .text(read.version),
+            .integer(isHistory ? read.decidedAt : now), .text(message.json), .integer(read.instances),
+            .integer(read.versions))
+        let held = try database.first("SELECT revision FROM flag WHERE flag = ?", .text(message.flag)) { $0.integer(0) }
+        return .kept(held: held ?? message.revision)
     }
 
-    /// A flag that the host was not told about, whose study in the host is known.
-    func flagToShow() throws(SQLiteError) -> StoredFlag? {
+    /// The first flag that the host was not told about, whose study in the host is known.
+    ///
+    /// - Parameter refused: the host refused the flags up to this one; empty: none.
+    func flagToShow(after refused: String) throws(SQLiteError) -> StoredFlag? {
         try write { database throws(SQLiteError) in
             try database.first(
                 """
-                SELECT f.flag, f.revision, s.study_instance_uid, f.instance, s.gateway_study, f.urgency, f.json
+                SELECT f.flag, f.revision, s.study_instance_uid, f.instance, s.gateway_study, f.urgency, f.json, f.state
                 FROM flag f JOIN study s ON s.id = f.study
-                WHERE f.shown_revision < f.revision AND s.gateway_study IS NOT NULL LIMIT 1
-                """
+                WHERE f.shown_revision < f.revision AND s.gateway_study IS NOT NULL AND f.flag > ?
+                ORDER BY f.flag LIMIT 1
+                """, .text(refused)
             ) { row in
                 StoredFlag(
                     flag: row.text(0) ?? "", revision: row.integer(1), study: row.text(2) ?? "",
                     instance: row.text(3) ?? "", gatewayStudy: row.text(4) ?? "", urgency: row.text(5) ?? "none",
-                    json: row.text(6) ?? "{}")
+                    json: row.text(6) ?? "{}", state: row.text(7) ?? "")
             }
         }
     }
@@ -96,11 +126,16 @@ extension Store {
         }
     }
 
-    /// Studies whose id in the host is not known yet, with one of their instances.
-    func studiesToResolve(limit: Int) throws(SQLiteError) -> [(id: Int64, instance: String)] {
+    /// Studies whose id in the host is not known yet, newest first, with one of their instances.
+    ///
+    /// - Parameter id: of the last study that the host refused; nil: of none.
+    func studiesToResolve(
+        before id: Int64?, limit: Int
+    ) throws(SQLiteError) -> [(id: Int64, instance: String)] {
         try write { database throws(SQLiteError) in
             try database.rows(
-                "SELECT id, instance FROM study WHERE gateway_study IS NULL ORDER BY id DESC LIMIT ?", [Value(limit)]
+                "SELECT id, instance FROM study WHERE gateway_study IS NULL AND id < ? ORDER BY id DESC LIMIT ?",
+                [.integer(id ?? .max), Value(limit)]
             ) { (id: $0.integer(0), instance: $0.text(1) ?? "") }
         }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import SQLite
+import Wire
 
 extension Store {
     /// Commits a verdict, which is then sent to the worker until it answers.
@@ -47,11 +48,49 @@ extension Store {
     }
 
     /// Reviews that no worker has acknowledged, oldest first.
-    func pendingReviews(limit: Int) throws(SQLiteError) -> [(id: String, json: String)] {
+    ///
+    /// - Returns: with the state of the worker whose the study is, empty for none.
+    func pendingReviews(limit: Int) throws(SQLiteError) -> [(id: String, json: String, owner: String)] {
         try write { database throws(SQLiteError) in
             try database.rows(
-                "SELECT review, json FROM review WHERE state = 'pending' ORDER BY at_ms LIMIT ?", [Value(limit)]
-            ) { (id: $0.text(0) ?? "", json: $0.text(1) ?? "") }
+                """
+                SELECT review, json, ifnull(s.worker_state, '') FROM review LEFT JOIN study s ON s.id = review.study
+                WHERE state = 'pending' ORDER BY at_ms LIMIT ?
+                """, [Value(limit)]
+            ) { (id: $0.text(0) ?? "", json: $0.text(1) ?? "", owner: $0.text(2) ?? "") }
+        }
+    }
+
+    /// What a worker said to a review.
+    struct ReviewAnswer: Sendable {
+        var review: String
+        var accepted: Bool
+        var reason: String
+        var receipt: Receipt
+    }
+
+    /// Commits what workers answered. A review of a study that the worker lost stays pending, and the study is given
+    /// back; it is refused for good when there is nothing to give back.
+    ///
+    /// - Returns: whether instances were given back.
+    func save(reviewAnswers: [ReviewAnswer]) throws(SQLiteError) -> Bool {
+        try write(durable: true) { database throws(SQLiteError) in
+            var givesBack = false
+            for answer in reviewAnswers {
+                if !answer.accepted, answer.reason.hasPrefix(ToGateway.unknownStudy),
+                    let study = try database.first(
+                        "SELECT study FROM review WHERE review = ?", .text(answer.review), read: { $0.integer(0) }),
+                    try Store.giveBack(study: study, notKnownTo: answer.receipt.state, in: database)
+                {
+                    givesBack = true
+                    continue
+                }
+                try database.run(
+                    "UPDATE review SET state = ?, reason = ?, worker_state = ?, serial = ? WHERE review = ?",
+                    .text(answer.accepted ? "accepted" : "refused"), .text(answer.reason), .text(answer.receipt.state),
+                    .integer(answer.receipt.serial), .text(answer.review))
+            }
+            return givesBack
         }
     }
 }

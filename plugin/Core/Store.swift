@@ -16,8 +16,12 @@ final class Store: Sendable {
     // Unchecked: reached through the lock `writer` alone, which is held for as long as the connection is used.
     private struct Writer: @unchecked Sendable {
         var connection: Connection?
+        /// Held from the first opening to `close`, also while a damaged database is set aside.
+        var lock: DirectoryLock?
         var failure: String?
         var retryAtMilliseconds: Int64 = 0
+        /// The state of the database whose receipts have jumped since the process began.
+        var jumpedState = ""
     }
 
     // Unchecked: reached through the lock `reader` alone, which is held for as long as the connection is used.
@@ -106,7 +110,10 @@ final class Store: Sendable {
 
     func close() {
         reader.withLock { $0.connection = nil }
-        writer.withLock { $0.connection = nil }
+        writer.withLock { writer in
+            writer.connection = nil
+            writer.lock = nil
+        }
     }
 
     // MARK: Opening
@@ -117,7 +124,12 @@ final class Store: Sendable {
             throw SQLiteError(code: 14, text: failure)
         }
         do throws(SQLiteError) {
+            makeDirectory()
+            if writer.lock == nil { writer.lock = try DirectoryLock(directory: directory) }
             let connection = try openFile()
+            if try Store.receipts(in: connection).state != writer.jumpedState {
+                writer.jumpedState = try Store.jumpReceipts(in: connection)
+            }
             writer.connection = connection
             return connection
         } catch {
@@ -127,7 +139,6 @@ final class Store: Sendable {
     }
 
     private func openFile() throws(SQLiteError) -> Connection {
-        makeDirectory()
         let connection = try Connection(path: path)
         // The file names patients' studies.
         unsafe chmod(path, 0o600)
@@ -155,6 +166,9 @@ final class Store: Sendable {
                     + "finds in the gateway's log what it missed.")
         }
         writer.failure = error.text
+        // A reader that was opened while the disk was read-only shares its read-only index with every connection that
+        // comes after it. (When the failure is damage, the reader may be the one who says so, and drops its own.)
+        if !error.isDamage { reader.withLockIfAvailable { $0.connection = nil } }
     }
 
     /// Renames the damaged files, so that the next attempt begins with a fresh database.

@@ -11,4 +11,6 @@ struct StoredFlag: Sendable {
     var gatewayStudy: String
     var urgency: String
     var json: String
+    /// preliminary or final.
+    var state: String
 }

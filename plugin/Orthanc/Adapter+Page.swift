@@ -15,13 +15,21 @@ extension Adapter {
     func page(_ path: [String]) -> Response {
         switch path {
         case [], [""]:
-            return Response(status: 302, type: "text/plain", headers: [("Location", "/gantry/app/")], body: [])
+            return redirection("gantry/app/")
+        case ["gantry", "app"], ["gantry", "app", ""]: return redirection("../../app/")
         case ["app"], ["app", ""], ["app", "index.html"]:
             return file(PackageResources.index_html, "text/html; charset=utf-8")
         case ["app.css"], ["app", "app.css"]: return file(PackageResources.app_css, "text/css; charset=utf-8")
         case ["app.js"], ["app", "app.js"]: return file(PackageResources.app_js, "text/javascript; charset=utf-8")
-        default: return failure(404, "The page has no such file.")
+        default: return failure(404, "The page has no such file.", hint: "The page is at /gantry/app/.")
         }
+    }
+
+    /// Relative, as only the browser knows the path prefix. `/gantry` and `/gantry/` look the same here, and from the
+    /// second one `gantry/app/` leads to `/gantry/gantry/app/`, which leads back.
+    private func redirection(_ location: String) -> Response {
+        Response(
+            status: 302, type: "text/plain", headers: [("Location", location), ("Cache-Control", "no-store")], body: [])
     }
 
     private func file(_ bytes: [UInt8], _ type: String) -> Response {

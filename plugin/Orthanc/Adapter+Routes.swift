@@ -16,11 +16,14 @@ extension Adapter {
             return request.method == .get ? study(path[1]) : onlyAllowed("GET")
         case "studies" where path.count == 3 && path[2] == "review":
             return request.method == .post ? review(path[1], request) : onlyAllowed("POST")
-        case nil, "", "app", "app.css", "app.js":
+        case "metrics" where path.count == 1:
+            return request.method == .get ? metrics() : onlyAllowed("GET")
+        case nil, "", "app", "app.css", "app.js", "gantry":
             return request.method == .get ? page(path) : onlyAllowed("GET")
         default:
             return failure(
-                404, "There is no such route. Routes: status, worklist, studies/{id}, studies/{id}/review, app/.")
+                404, "There is no such route.",
+                hint: "Routes: status, worklist, studies/{id}, studies/{id}/review, metrics, app/.")
         }
     }
 
@@ -30,7 +33,7 @@ extension Adapter {
         var limit: UInt32 = 0
         if let text = request.query["limit"] {
             guard let asked = UInt32(text), (1...10_000).contains(asked) else {
-                return failure(400, "“limit” must be a whole number from 1 to 10000.")
+                return failure(400, "“limit” is not allowed.", hint: "Give a whole number from 1 to 10000.")
             }
             limit = asked
         }
@@ -55,7 +58,7 @@ extension Adapter {
     private func review(_ name: String, _ request: Request) -> Response {
         // A form on another site cannot speak for the reader.
         if request.headers["sec-fetch-site"] == "cross-site" {
-            return failure(403, "Reviews are not taken from other sites.")
+            return failure(403, "Reviews are not taken from other sites.", hint: "Open the worklist page itself.")
         }
         guard Adapter.canBeStudy(name) else { return unknownStudy() }
         let first = send(request.body, to: name)
@@ -101,24 +104,37 @@ extension Adapter {
         switch result.code {
         case Int32(truncatingIfNeeded: GANTRY_OK.rawValue): return .json(result.text ?? "{}")
         case Int32(truncatingIfNeeded: GANTRY_BAD_ARGUMENT.rawValue):
-            return failure(400, result.text ?? "The request is not allowed.")
+            return failure(400, result.text ?? "The request is not allowed.", hint: Adapter.reviewHint)
         case Int32(truncatingIfNeeded: GANTRY_NOT_FOUND.rawValue):
-            return failure(404, result.text ?? "There is no such study.")
-        default: return failure(503, "Gantry cannot answer now; /gantry/status and Orthanc's log say why.")
+            return failure(404, result.text ?? "There is no such study.", hint: Adapter.studyHint)
+        default:
+            return failure(
+                503, "Gantry cannot answer now.",
+                hint: "/gantry/status and Orthanc's log say why; it goes on trying by itself.")
         }
     }
 
-    private func unknownStudy() -> Response { failure(404, "Neither Orthanc nor Gantry knows this study.") }
+    private static let studyHint = "Give Orthanc's id of a study or its StudyInstanceUID."
+    private static let reviewHint =
+        #"Send {"finding": "…", "verdict": "agree" or "disagree", "reviewer": "…"}; the worklist names the findings."#
+
+    private func unknownStudy() -> Response {
+        failure(404, "Neither Orthanc nor Gantry knows this study.", hint: Adapter.studyHint)
+    }
 
     private func onlyAllowed(_ method: String) -> Response {
-        var response = failure(405, "Use \(method).")
+        var response = failure(405, "Use \(method).", hint: "")
         response.allowedMethod = method
         return response
     }
 
-    func failure(_ status: UInt16, _ sentence: String) -> Response {
-        let quoted = (try? JSON())?.select("SELECT json_object('error', ?1)", sentence).first ?? "{}"
-        var response = Response.json(quoted)
+    /// - Parameters:
+    ///   - sentence: what is wrong.
+    ///   - hint: what to do next.
+    func failure(_ status: UInt16, _ sentence: String, hint: String) -> Response {
+        let json = try? JSON()
+        let quoted = [sentence, hint].map { json?.select("SELECT json_quote(?1)", $0).first ?? "\"\"" }
+        var response = Response.json("{\"error\":\(quoted[0]),\"hint\":\(quoted[1])}")
         response.status = status
         return response
     }

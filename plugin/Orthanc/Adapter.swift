@@ -15,11 +15,13 @@ final class Adapter: @unchecked Sendable {
 
     let orthanc: Orthanc
     let settings: AdapterSettings
+    let errors: ErrorCodes
     private(set) var gateway: OpaquePointer?
 
     init(_ orthanc: Orthanc, _ settings: AdapterSettings) {
         self.orthanc = orthanc
         self.settings = settings
+        errors = unsafe ErrorCodes(orthanc.context)
     }
 
     static var current: Adapter? { running.withLock { $0 } }
@@ -35,6 +37,7 @@ final class Adapter: @unchecked Sendable {
         unsafe host.flag_changed = hostFlagChanged
         unsafe host.read_log = hostReadLog
         unsafe host.destroy = hostDestroy
+        unsafe host.calling_ae_title = hostCallingAETitle
         unsafe host.store_instance = hostStoreInstance
         var reason = [CChar](repeating: 0, count: 512)
         let code = unsafe settings.section.withCString { section in

@@ -17,6 +17,8 @@ struct AdapterSettings: Sendable {
     private(set) var metadataKey: Int64 = 4_200
     private(set) var writesLabels = true
     private(set) var switchesNagleOff = true
+    /// Whether instances may ever be refused; GatewayCore reads after how long.
+    private(set) var refusesWithoutWorker = false
     private(set) var stateDirectory = ""
     private(set) var name = "Orthanc"
 
@@ -35,9 +37,13 @@ struct AdapterSettings: Sendable {
         switchesNagleOff = reader.flag("TcpNoDelay", default: true)
         for complaint in reader.complaints { orthanc.warning("Gantry: \(complaint)") }
 
+        refusesWithoutWorker = (json.value(section, at: "$.RefuseWithoutWorkerSeconds").flatMap { Int64($0) } ?? 0) > 0
+
         let storage = json.value(configuration, at: "$.StorageDirectory") ?? "OrthancStorage"
         stateDirectory = AdapterSettings.absolute(storage, beside: orthanc.configurationPath) + "/gantry"
-        name = "\(json.value(configuration, at: "$.Name") ?? "Orthanc")@\(AdapterSettings.hostName)"
+        // Orthanc's name has no limit, gantry.h's has; what is cut off is the host's.
+        let full = "\(json.value(configuration, at: "$.Name") ?? "Orthanc")@\(AdapterSettings.hostName)"
+        name = String(decoding: full.utf8.prefix(120), as: UTF8.self)
     }
 
     private static func ownNames(in section: String, json: JSON) -> String {

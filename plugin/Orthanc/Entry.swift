@@ -35,6 +35,13 @@ private let pluginName: StaticString = "gantry"
     unsafe OrthancPluginRegisterOnStoredInstanceCallback(context, onStoredInstance)
     unsafe OrthancPluginRegisterOnChangeCallback(context, onChange)
     unsafe OrthancPluginRegisterRestCallbackNoLock(context, "/gantry(/.*)?", onRequest)
+    unsafe OrthancPluginRegisterRefreshMetricsCallback(context, onRefreshMetrics)
+    if settings.refusesWithoutWorker {
+        unsafe OrthancPluginRegisterIncomingCStoreInstanceFilter(context, onIncomingInstance)
+    }
+    unsafe OrthancPluginSetRootUri(context, "../gantry/app/")
+    unsafe OrthancPluginExtendOrthancExplorer(
+        context, String(decoding: PackageResources.explorer_js, as: UTF8.self))
     return 0
 }
 

@@ -112,6 +112,24 @@ func hostStoreInstance(_ context: UnsafeMutableRawPointer?, _ bytes: UnsafeRawPo
     }
 }
 
+func hostCallingAETitle(
+    _ context: UnsafeMutableRawPointer?, _ id: UnsafePointer<CChar>?, _ title: UnsafeMutablePointer<CChar>?,
+    _ capacity: Int
+) -> Int32 {
+    guard let adapter = unsafe adapter(context), let id = unsafe id, let title = unsafe title else {
+        return badArgument
+    }
+    // Not there for what came by REST.
+    switch unsafe adapter.orthanc.get("/instances/\(String(cString: id))/metadata/RemoteAET") {
+    case .notFound: return notFound
+    case .failed: return unavailable
+    case .ok(let text):
+        guard text.utf8.count < capacity else { return notFound }
+        unsafe strncpy(title, text, capacity)
+        return ok
+    }
+}
+
 func hostDestroy(_ context: UnsafeMutableRawPointer?) {
     if let context = unsafe context { unsafe Unmanaged<Adapter>.fromOpaque(context).release() }
 }

@@ -6,10 +6,14 @@ import COrthanc
 func onRequest(
     _ output: OpaquePointer?, _ url: UnsafePointer<CChar>?, _ request: UnsafePointer<OrthancPluginHttpRequest>?
 ) -> OrthancPluginErrorCode {
-    guard let adapter = Adapter.current, let output = unsafe output, let url = unsafe url,
-        let request = unsafe request
-    else { return OrthancPluginErrorCode_InternalError }
+    guard let output = unsafe output, let url = unsafe url, let request = unsafe request else {
+        return OrthancPluginErrorCode_InternalError
+    }
+    // Orthanc is stopping.
+    guard let adapter = Adapter.current else { return OrthancPluginErrorCode_BadSequenceOfCalls }
+    guard unsafe adapter.gateway != nil else { return adapter.errors.notRunning }
     let read = unsafe Request(url, request)
+    if read.bodyIsTooLong { return adapter.errors.bodyTooLong }
     unsafe adapter.orthanc.answer(adapter.route(read), on: output)
     return OrthancPluginErrorCode_Success
 }

@@ -6,7 +6,7 @@ struct Request: Sendable {
     enum Method: Sendable { case get, post, other }
 
     /// Longer than any body that a route takes.
-    private static let longestBody = 65_537
+    private static let longestBody = 65_536
 
     var method: Method
     /// What comes after `/gantry`, in parts between slashes; a slash at the end gives an empty last part.
@@ -14,6 +14,8 @@ struct Request: Sendable {
     var query: [String: String] = [:]
     var headers: [String: String] = [:]
     var body = ""
+    /// The body was longer than any route takes, and was left out.
+    var bodyIsTooLong = false
 
     init(method: Method, path: [String]) {
         self.method = method
@@ -32,8 +34,9 @@ struct Request: Sendable {
         path = parts.dropFirst(2).map(String.init)
         query = unsafe Request.pairs(raw.getKeys, raw.getValues, raw.getCount)
         headers = unsafe Request.pairs(raw.headersKeys, raw.headersValues, raw.headersCount)
-        if let bytes = unsafe raw.body {
-            let count = unsafe min(Int(raw.bodySize), Request.longestBody)
+        bodyIsTooLong = unsafe Int(raw.bodySize) > Request.longestBody
+        if let bytes = unsafe raw.body, !bodyIsTooLong {
+            let count = unsafe Int(raw.bodySize)
             body = unsafe String(decoding: UnsafeRawBufferPointer(start: bytes, count: count), as: UTF8.self)
         }
     }

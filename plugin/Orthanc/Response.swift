@@ -11,7 +11,8 @@ struct Response: Sendable {
     var allowedMethod = ""
 
     static func json(_ text: String) -> Response {
-        Response(headers: [("Cache-Control", "no-store")], body: Array(text.utf8))
+        Response(
+            headers: [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")], body: Array(text.utf8))
     }
 }
 

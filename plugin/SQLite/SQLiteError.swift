@@ -3,6 +3,9 @@ import CSQLite
 
 /// An SQLite call that failed.
 public struct SQLiteError: Error, Equatable, CustomStringConvertible {
+    /// SQLite's code for content that is not what it should be.
+    public static let damage = SQLITE_CORRUPT
+
     /// SQLite's primary result code, for example `SQLITE_FULL`.
     public let code: Int32
     /// SQLite's own words, with what was tried.

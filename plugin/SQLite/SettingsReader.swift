@@ -2,6 +2,9 @@
 
 /// Reads settings from a JSON object. Whatever is wrong becomes one sentence in `complaints`, and the default is used.
 public struct SettingsReader {
+    /// Unknown settings that get a sentence each.
+    private static let mostUnknown = 20
+
     private var found: [String: (type: String, value: String)] = [:]
     private let json: JSON
     /// One sentence for each setting that is unknown or bad: name, value, what was expected, what is used instead.
@@ -17,14 +20,21 @@ public struct SettingsReader {
             complaints.append("The settings are not a JSON object; every default is used.")
             return
         }
+        var unknown = 0
         for member in json.members(of: text) {
             if names.contains(member.name) {
                 found[member.name] = (member.type, member.value)
-            } else {
+                continue
+            }
+            unknown &+= 1
+            if unknown <= SettingsReader.mostUnknown {
                 complaints.append(
                     "Unknown setting \(quoted(member.name)) = \(quoted(member.value)) is ignored. "
                         + "Settings are: \(names.sorted().joined(separator: ", ")).")
             }
+        }
+        if unknown > SettingsReader.mostUnknown {
+            complaints.append("\(unknown &- SettingsReader.mostUnknown) more unknown settings are ignored.")
         }
     }
 
@@ -75,11 +85,38 @@ public struct SettingsReader {
     /// Adds a caller's own complaint.
     public mutating func reject(_ sentence: String) { complaints.append(sentence) }
 
+    /// Texts by name, each of which `accepts`: an object, or one text alone under the empty name. Empty when there is
+    /// none; one bad text spoils all.
+    public mutating func texts(
+        _ name: String, expected: String, accepts: (String) -> Bool
+    ) -> [String: String] {
+        guard let setting = found[name] else { return [:] }
+        var texts: [String: String] = [:]
+        var isGood = setting.type == "text" || setting.type == "object"
+        if setting.type == "text" { texts[""] = setting.value }
+        if setting.type == "object" {
+            for member in json.members(of: setting.value) {
+                texts[member.name] = member.value
+                if member.type != "text" { isGood = false }
+            }
+        }
+        guard isGood, texts.values.allSatisfy(accepts) else {
+            return complain(name, expected: expected, use: [:], standard: "none")
+        }
+        return texts
+    }
+
     private mutating func complain<Setting>(_ name: String, expected: String, use standard: Setting) -> Setting {
+        complain(name, expected: expected, use: standard, standard: "\(standard)")
+    }
+
+    private mutating func complain<Setting>(
+        _ name: String, expected: String, use setting: Setting, standard: String
+    ) -> Setting {
         let value = found[name]?.value ?? ""
         complaints.append(
             "Setting \(name) = \(quoted(value)) is not allowed: expected \(expected). Using the default, \(standard).")
-        return standard
+        return setting
     }
 
     private func quoted(_ text: String) -> String {

@@ -1,18 +1,31 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * gantry.h: what a DICOM gateway (the host) and Gantry say to each other. Plain C, version 1.
+ * gantry.h: what a DICOM gateway (the host) and Gantry say to each other. Plain C, version 1. The page for C
+ * programmers, with a complete example, is plugin/README.md.
  *
  * The host tells Gantry about each instance it has stored; Gantry hands it to the worker, and gives back flags.
- * Nothing here waits for the worker, and nothing but gantry_open, gantry_close and the gantry_..._json getters
- * touches a disk in the caller's thread.
+ * Nothing here waits for the worker, and nothing but gantry_open, gantry_close, gantry_review and the gantry_..._json
+ * getters touches a disk in the caller's thread.
+ *
+ * Life:     gantry_open -> gantry_host_ready -> any of the others, from any thread -> gantry_close.
+ * Instance: gantry_instance_stored, with bytes borrowed for the call or with the id alone (read_instance).
+ * Study:    gantry_study_complete, where the host knows; else the worker waits for its quiet period.
+ * Restart:  read_log tells what a crash kept from Gantry; gantry_reconcile reads it now.
+ * Flags:    by callback (flag_changed) or by asking (gantry_worklist_json, gantry_study_json).
+ * State:    gantry_status_json, gantry_metrics; log lines through `log`.
+ * Refusal:  gantry_accepts, for an administrator who would rather refuse instances than have them wait.
  *
  * Rules
  *  - Functions return a gantry_code; callers must tolerate codes that they do not know. Codes are never renumbered.
- *  - Structs begin with struct_size = sizeof(the struct), filled in by the caller. New fields are only ever appended.
- *  - Text is UTF-8, ends with a zero byte, and is borrowed for the duration of the call unless said otherwise.
+ *  - Structs begin with struct_size = sizeof(the struct), filled in by whoever made it. New fields are only ever
+ *    appended; whoever reads a struct reads what fits into both sizes.
+ *  - Text is UTF-8, ends with a zero byte, and is borrowed for the duration of the call unless said otherwise. Bytes
+ *    that are not UTF-8 are replaced by U+FFFD.
  *  - Times are Unix milliseconds, UTC.
- *  - Every function may be called from any thread, also at the same time, also after gantry_close (GANTRY_CLOSED).
- *  - Callbacks run on Gantry's own threads, never within a call of the host.
+ *  - Every function may be called from any thread, also at the same time, also after gantry_close (GANTRY_CLOSED),
+ *    and from within every callback; only gantry_close refuses its own gateway's callbacks (GANTRY_WRONG_THREAD).
+ *  - Callbacks run on Gantry's own threads, without any lock of Gantry's, and never within a call of the host;
+ *    only `destroy` runs within gantry_close, and what gantry_metrics is given within that call.
  */
 #ifndef GANTRY_H
 #define GANTRY_H
@@ -47,13 +60,17 @@ enum gantry_code {
     GANTRY_UNAVAILABLE = 7,
     /** Memory, threads or file descriptors are exhausted. */
     GANTRY_NO_RESOURCES = 8,
-    /** gantry_close: a thread did not end in time and was left behind. */
-    GANTRY_TIMEOUT = 9
+    /** gantry_close: a thread or a call did not end in time and was left behind. */
+    GANTRY_TIMEOUT = 9,
+    /** gantry_close: called from within a callback of the same gateway, which it would wait for. Nothing was done. */
+    GANTRY_WRONG_THREAD = 10
 };
 
 enum gantry_level { GANTRY_LEVEL_INFO = 0, GANTRY_LEVEL_WARNING = 1, GANTRY_LEVEL_ERROR = 2 };
 
-/** Text that Gantry made: owned by the caller, freed with gantry_text_free. Zero it and set struct_size before use. */
+/** Text that Gantry made: owned by the caller, freed with gantry_text_free. Set struct_size before use; each call that
+ *  takes it empties it first, so that it may be freed whatever the call returned, and must be freed before it is used
+ *  for the next. */
 typedef struct gantry_text {
     size_t struct_size;
     /** From malloc, ends with a zero byte; null when there is none. */
@@ -74,9 +91,11 @@ typedef struct gantry_flag {
     const char *urgency;
     /** The flag as JSON. */
     const char *json;
+    /** preliminary or final. */
+    const char *state;
 } gantry_flag;
 
-/** Where read_log puts what it found; valid during the callback. */
+/** Where read_log puts what it found; valid during the callback, and without effect after it. */
 typedef struct gantry_log_page {
     size_t struct_size;
     void *sink;
@@ -86,13 +105,14 @@ typedef struct gantry_log_page {
     void (*end)(void *sink, const char *position, int32_t more);
 } gantry_log_page;
 
-/** The host's side. Every function gets `context`. All but `log` are called on one thread, and may block. */
+/** The host's side. Every function gets `context`. `log` is called on a thread of its own, all the others on another
+ *  one; they may block, and what they hold up is Gantry's work, never the host's. */
 typedef struct gantry_host {
     size_t struct_size;
     void *context;
-    /** Takes one line without patient data. Called from any of Gantry's threads, and from gantry_open's caller. */
+    /** Optional. Takes one line without patient data; `level` is a gantry_level. */
     void (*log)(void *context, int32_t level, const char *line);
-    /** Reads a stored instance. On GANTRY_OK *bytes comes from malloc and Gantry frees it with free.
+    /** Reads a stored instance. On GANTRY_OK *bytes comes from malloc, has *size bytes, and Gantry frees it with free.
      *  GANTRY_NOT_FOUND: the host no longer has it. Another code: try again later. */
     int32_t (*read_instance)(void *context, const char *instance_id, void **bytes, size_t *size);
     /** Optional. The host's id of the study an instance belongs to, copied with its zero byte into `study_id`. */
@@ -105,7 +125,8 @@ typedef struct gantry_host {
      *  position at the log's end without adding anything. Gantry keeps the position, in one transaction with what
      *  it learned from the page. */
     int32_t (*read_log)(void *context, const char *position, gantry_log_page *page);
-    /** Optional. The last call. Not called when a thread had to be left behind. */
+    /** Optional. The last call, within gantry_close. Not called when gantry_open failed (nothing is called after it
+     *  then), nor when a thread or call had to be left behind (GANTRY_TIMEOUT: `context` must stay valid). */
     void (*destroy)(void *context);
     /** Optional. The AE title that sent an instance, copied with its zero byte into `title`, of at least 65 bytes;
      *  GANTRY_NOT_FOUND when it came otherwise. Asked for instances that read_log told, when a routing rule wants to
@@ -127,9 +148,11 @@ typedef struct gantry_options {
     const char *settings_json;
     /** Names in settings_json that the host reads itself, separated by spaces; may be null. */
     const char *host_settings;
-    /** Directory for gateway.sqlite, made when missing. The setting StateDirectory overrides it. */
+    /** Directory for gateway.sqlite, made when missing; null: /var/lib/gantry. The setting StateDirectory overrides it.
+     *  One gateway at a time uses a directory; another one waits until it is free, with its database unavailable. */
     const char *state_directory;
-    /** How the worker knows this gateway, unique among the worker's gateways. The setting Name overrides it. */
+    /** How the worker knows this gateway, 1 to 128 bytes, unique among the worker's gateways; null: "gateway". The
+     *  setting Name overrides it. */
     const char *name;
 } gantry_options;
 
@@ -177,14 +200,16 @@ int32_t gantry_open(const gantry_options *options, gantry_gateway **gateway, cha
 /** The host is up: from now on its callbacks other than `log` may be called. Until then only the outbox fills. */
 int32_t gantry_host_ready(gantry_gateway *gateway);
 
-/** Stops the threads, waiting for at most `timeout_milliseconds` for each. What was handed over is committed. The
- *  second call returns GANTRY_CLOSED. */
+/** Stops the threads and waits for them and for calls under way, at most `timeout_milliseconds` in all. What was handed
+ *  over is committed. On GANTRY_OK nothing of the host is used any more. The handle is closed either way, as soon as
+ *  the call begins: a second call returns GANTRY_CLOSED. */
 int32_t gantry_close(gantry_gateway *gateway, uint32_t timeout_milliseconds);
 
 /** An instance was stored. Never waits for disk, database or socket; at most one copy of the bytes. */
 int32_t gantry_instance_stored(gantry_gateway *gateway, const gantry_instance *instance);
 
-/** No more instances of this study will come; a hint that spares the worker the quiet period. */
+/** No more instances of this study will come; a hint that spares the worker the quiet period.
+ *  `study_instance_uid`: 1 to 64 digits and dots. */
 int32_t gantry_study_complete(gantry_gateway *gateway, const char *study_instance_uid);
 
 /** Reads the host's log from the last position on, soon and on Gantry's thread. Also done by itself at start, after
@@ -213,7 +238,7 @@ int32_t gantry_metrics(
     gantry_gateway *gateway, void *sink, void (*add)(void *sink, const gantry_metric *metric));
 
 /** Whether an instance should be accepted now: GANTRY_OK, or GANTRY_UNAVAILABLE when the administrator has set
- *  RefuseWithoutWorkerSeconds and no worker was heard for that long; a C-STORE SCP then answers A700, and the refusal
+ *  RefuseWithoutWorkerSeconds and no worker was there for that long; a C-STORE SCP then answers A700, and the refusal
  *  is counted. Never waits for anything. A host that does not ask accepts everything. */
 int32_t gantry_accepts(gantry_gateway *gateway);
 

@@ -31,7 +31,8 @@ enum {
     GI_NO_SUCH_FRAME = 12,
     GI_INVALID_ARGUMENT = 13,
     GI_WRITE_FAILED = 14,
-    GI_INTERNAL = 15
+    GI_INTERNAL = 15,
+    GI_NO_MEMORY = 16
 };
 
 typedef struct gi_error {
@@ -45,6 +46,8 @@ typedef struct gi_limits {
     uint64_t frame_samples;
     /// Bytes of a deflated data set after inflation.
     uint64_t inflated_bytes;
+    /// NumberOfFrames.
+    uint64_t frames;
 } gi_limits;
 
 /// An instance whose bytes belong to the caller and must stay valid and unchanged until `gi_close`.

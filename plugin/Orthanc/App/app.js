@@ -12,6 +12,19 @@ const rows = new Map();
 /** Reviews on their way or refused, by study and finding. */
 const attempts = new Map();
 let clockSkew = 0;
+/** What the gateway said last. */
+let latest = { at_ms: Date.now(), studies: [] };
+/** Studies that were announced, with the urgency they had; null until the first answer. */
+let announced = null;
+
+const filters = {
+  modality: document.getElementById("filter-modality"),
+  finding: document.getElementById("filter-finding"),
+  status: document.getElementById("filter-status"),
+};
+/** The patient whose studies alone are shown; empty: all. */
+let onlyPatient = "";
+const patientButton = document.getElementById("filter-patient");
 
 reviewer.value = localStorage.getItem("gantry-reviewer") ?? "";
 reviewer.addEventListener("input", () => {
@@ -100,9 +113,18 @@ function reviewCell(study, finding) {
   return cell;
 }
 
+/** One line for those who hear the page. */
+function spoken(study) {
+  const positive = (study.findings ?? []).filter((finding) => finding.positive);
+  const what = positive.map((finding) => `${finding.title ?? finding.finding} ${percent(finding.probability)}`);
+  return [study.urgency, study.state, ...what, personName(study.patient?.name), study.modality].filter(Boolean).join(", ");
+}
+
 function makeRow(study) {
   const row = element("tr", undefined, study.urgency);
   const findings = study.findings ?? [];
+  row.tabIndex = -1;
+  row.setAttribute("aria-label", spoken(study));
 
   const urgency = element("td", study.urgency);
   urgency.append(element("span", study.state, "quiet"));
@@ -121,6 +143,14 @@ function makeRow(study) {
 
   const patient = element("td", personName(study.patient?.name) || "no name");
   patient.append(element("span", [study.patient?.id, study.patient?.birth_date].filter(Boolean).join(" · "), "quiet"));
+  const others = sharedPatient(study);
+  if (others > 0) {
+    const more = element("button", others === 1 ? "1 other study" : `${others} other studies`, "link");
+    more.type = "button";
+    more.dataset.action = "patient";
+    more.addEventListener("click", () => showPatient(study.patient.id));
+    patient.append(more);
+  }
 
   const about = element("td");
   const description = [study.modality, study.description].filter(Boolean).join(" ") || "Study";
@@ -141,15 +171,113 @@ function makeRow(study) {
   return row;
 }
 
+// Filters
+
+/** How many other flagged studies this patient has. */
+function sharedPatient(study) {
+  const id = study.patient?.id;
+  return id ? latest.studies.filter((other) => other.patient?.id === id).length - 1 : 0;
+}
+
+function showPatient(id) {
+  onlyPatient = id;
+  rows.clear();
+  show(latest);
+}
+
+const statuses = {
+  "not reviewed": (study) => (study.reviews ?? []).length === 0,
+  reviewed: (study) => (study.reviews ?? []).length > 0,
+  preliminary: (study) => study.state === "preliminary",
+  final: (study) => study.state === "final",
+};
+
+function passes(study) {
+  return (!onlyPatient || study.patient?.id === onlyPatient)
+    && (!filters.modality.value || study.modality === filters.modality.value)
+    && (!filters.finding.value
+      || (study.findings ?? []).some((finding) => finding.positive && finding.finding === filters.finding.value))
+    && (!filters.status.value || statuses[filters.status.value](study));
+}
+
+/** Gives a filter the choices that there are; a choice that is made stays. */
+function offer(select, choices) {
+  if (select.value && !choices.has(select.value)) choices.set(select.value, select.selectedOptions[0].textContent);
+  const sorted = [["", "all"], ...[...choices].sort((one, other) => one[1].localeCompare(other[1]))];
+  const content = JSON.stringify(sorted);
+  if (select.dataset.content === content) return;
+  const chosen = select.value;
+  select.replaceChildren(...sorted.map(([value, title]) => new Option(title, value)));
+  select.value = chosen;
+  select.dataset.content = content;
+}
+
+function offerFilters(studies) {
+  offer(filters.modality, new Map(studies.filter((study) => study.modality).map((study) => [study.modality, study.modality])));
+  offer(filters.finding, new Map(studies.flatMap((study) =>
+    (study.findings ?? []).map((finding) => [finding.finding, finding.title ?? finding.finding]))));
+  offer(filters.status, new Map(Object.keys(statuses).map((name) => [name, name])));
+  patientButton.hidden = !onlyPatient;
+  patientButton.textContent = `Only patient ${onlyPatient} ×`;
+}
+
+for (const select of Object.values(filters)) select.addEventListener("change", () => show(latest));
+document.getElementById("filters").addEventListener("submit", (event) => event.preventDefault());
+patientButton.addEventListener("click", () => showPatient(""));
+
+// Keyboard
+
+function moveTo(row) {
+  if (!row) return;
+  for (const other of body.children) other.tabIndex = other === row ? 0 : -1;
+  row.focus();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, select")) return;
+  const row = document.activeElement?.closest?.("tbody tr");
+  const study = row && latest.studies.find((candidate) => candidate.study === row.dataset.study);
+  const finding = study?.findings?.find((candidate) => candidate.positive) ?? study?.findings?.[0];
+  const actions = {
+    j: () => moveTo(row ? row.nextElementSibling : body.firstElementChild),
+    k: () => moveTo(row ? row.previousElementSibling : body.firstElementChild),
+    a: () => finding && send(study, finding, "agree"),
+    d: () => finding && send(study, finding, "disagree"),
+    o: () => row?.querySelector("a")?.click(),
+  };
+  actions.ArrowDown = actions.j;
+  actions.ArrowUp = actions.k;
+  if (!Object.hasOwn(actions, event.key)) return;
+  event.preventDefault();
+  actions[event.key]();
+});
+
+// Showing
+
+/** Says aloud what became more urgent since the last answer. */
+function announce(studies) {
+  const ranks = ["none", "routine", "urgent", "critical"];
+  if (announced) {
+    const news = studies.filter((study) =>
+      ranks.indexOf(study.urgency) > Math.max(ranks.indexOf(announced.get(study.study)), 1));
+    if (news.length) document.getElementById("news").textContent = news.map(spoken).join(". ");
+  }
+  announced = new Map(studies.map((study) => [study.study, study.urgency]));
+}
+
 function show(list) {
+  latest = list;
   clockSkew = list.at_ms - Date.now();
-  const focused = document.activeElement?.dataset?.action;
-  const focusedRow = document.activeElement?.closest?.("tr");
+  announce(list.studies);
+  offerFilters(list.studies);
+  const studies = list.studies.filter(passes);
+  const action = document.activeElement?.dataset?.action;
+  const focused = document.activeElement?.closest?.("tbody tr")?.dataset.study;
   const present = new Set();
   let place = body.firstElementChild;
-  for (const study of list.studies) {
+  for (const study of studies) {
     const key = study.study;
-    const content = JSON.stringify(study);
+    const content = JSON.stringify([study, sharedPatient(study)]);
     present.add(key);
     let known = rows.get(key);
     if (!known || known.content !== content) {
@@ -158,10 +286,8 @@ function show(list) {
       const old = [...body.children].find((other) => other.dataset.study === key);
       if (old) {
         if (place === old) place = row;
+        row.tabIndex = old.tabIndex;
         old.replaceWith(row);
-        if (old === focusedRow && focused) {
-          [...row.querySelectorAll("button")].find((button) => button.dataset.action === focused)?.focus();
-        }
       }
       known = { content, row };
       rows.set(key, known);
@@ -174,11 +300,23 @@ function show(list) {
     rows.delete(row.dataset.study);
     row.remove();
   }
+  // A row that was made anew or moved has lost the focus.
+  if (focused && present.has(focused) && document.activeElement === document.body) {
+    const row = rows.get(focused).row;
+    const button = [...row.querySelectorAll("button")].find((other) => other.dataset.action === action);
+    (action && button && !button.disabled ? button : row).focus();
+  }
+  // One row can always be reached with the tabulator key.
+  if (body.firstElementChild && ![...body.children].some((row) => row.tabIndex === 0)) body.firstElementChild.tabIndex = 0;
   for (const cell of body.querySelectorAll("[data-since]")) cell.textContent = waiting(Number(cell.dataset.since));
-  document.getElementById("empty").hidden = list.studies.length > 0;
+  const empty = document.getElementById("empty");
+  empty.hidden = studies.length > 0;
+  empty.textContent = list.studies.length ? "No flagged study passes the filter." : "No flagged studies.";
   const urgent = list.studies.filter((study) => study.urgency === "critical" || study.urgency === "urgent").length;
   document.title = urgent ? `(${urgent}) Gantry worklist` : "Gantry worklist";
-  state.textContent = `${list.studies.length} flagged, ${urgent} urgent or critical`;
+  const counted = `${list.studies.length} flagged, ${urgent} urgent or critical`;
+  const shown = studies.length < list.studies.length ? `${counted}, ${studies.length} shown` : counted;
+  if (state.textContent !== shown) state.textContent = shown;
   state.classList.remove("lost");
 }
 

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import CDecoding
+import Foundation
+import Imaging
+import ModelPackage
+
+/// The inside of a decoder process: answers questions about one instance after the other until its worker is gone.
+public final class DecoderLoop {
+    private let memory: DecoderMemory
+    private let frame = Frame()
+    private var buffer = [UInt8](repeating: 0, count: DecoderMessage.mostBytes)
+    private var plan = ""
+    private var preprocessors: [Preprocessor] = []
+
+    /// Confines the process and takes up the descriptors it was started with.
+    ///
+    /// - Parameter arguments: bytes of the input memory, of the output memory, and that the process may have of its own.
+    /// - Throws: `DecoderError.unavailable` where it was not started by a worker.
+    public init(arguments: [String]) throws(DecoderError) {
+        let sizes = arguments.compactMap { Int($0) }
+        guard arguments.count == 3, sizes.count == 3, sizes.allSatisfy({ $0 > 0 && $0 < 1 << 48 }) else {
+            throw .unavailable("gantry-decoder is started by gantry-worker, with memory and a socket")
+        }
+        memory = try DecoderMemory(
+            descriptor: Int32(GD_MEMORY), inputBytes: sizes[0], outputBytes: sizes[1], side: .decoder)
+        // Libraries and their tables take addresses too.
+        let code = gd_confine(UInt64(sizes[2]), UInt64(sizes[0] + sizes[1] + sizes[2] + (1 << 30)))
+        guard code == 0 else { throw .unavailable("the decoder cannot be confined: \(text(ofCode: code))") }
+    }
+
+    /// Returns when the worker is gone.
+    public func run() {
+        guard send(.ready) else { return }
+        var waiting = receive()
+        while let question = waiting {
+            waiting = nil
+            switch question {
+            case .open(let bytes) where bytes <= memory.input.count:
+                let instance = UnsafeRawBufferPointer(rebasing: memory.input.prefix(bytes))
+                do throws(ImagingError) {
+                    waiting = try InstanceReader.read(instance) { reader throws(ImagingError) in serve(reader) }
+                } catch {
+                    guard send(.failed(error)) else { return }
+                }
+            default:
+                guard send(.failed(ImagingError(.internal, "no instance is open"))) else { return }
+            }
+            if waiting == nil { waiting = receive() }
+        }
+    }
+
+    /// The first question that is not about this instance; nil when the worker is gone.
+    private func serve(_ reader: borrowing InstanceReader) -> DecoderMessage? {
+        guard send(.opened(InstanceHeader(reader.instance))) else { return nil }
+        while let question = receive() {
+            guard case .prepare(let first, let count, let plan) = question else { return question }
+            do throws(ImagingError) {
+                try take(plan)
+                try prepare(first, count, of: reader)
+                guard send(.prepared) else { return nil }
+            } catch {
+                guard send(.failed(error)) else { return nil }
+            }
+        }
+        return nil
+    }
+
+    private func take(_ plan: String) throws(ImagingError) {
+        guard plan != self.plan || preprocessors.isEmpty else { return }
+        guard let list = try? JSONDecoder().decode([Preprocessing].self, from: Data(plan.utf8)) else {
+            throw ImagingError(.invalidArgument, "the models' preprocessing cannot be read")
+        }
+        preprocessors = []
+        for preprocessing in list { preprocessors.append(try Preprocessor(preprocessing)) }
+        self.plan = plan
+    }
+
+    private func prepare(_ first: Int, _ count: Int, of reader: borrowing InstanceReader) throws(ImagingError) {
+        let values = preprocessors.reduce(0) { $0 + $1.preprocessing.valuesPerInput }
+        let room = UnsafeMutableBufferPointer(
+            start: memory.output.baseAddress?.assumingMemoryBound(to: Float.self),
+            count: memory.output.count / MemoryLayout<Float>.size)
+        guard values <= room.count / count else {
+            throw ImagingError(.tooLarge, "\(count) frames need more than the \(memory.output.count) bytes there are")
+        }
+        for offset in 0..<count {
+            try reader.decode(first + offset, into: frame)
+            var start = 0
+            for preprocessor in preprocessors {
+                let input = preprocessor.preprocessing.valuesPerInput
+                let place = start + offset * input
+                try preprocessor.prepare(frame, into: UnsafeMutableBufferPointer(rebasing: room[place..<place + input]))
+                start += count * input
+            }
+        }
+    }
+
+    private func receive() -> DecoderMessage? {
+        var count = 0
+        guard gd_receive(Int32(GD_CHANNEL), &buffer, buffer.count, -1, &count) == 0 else { return nil }
+        return DecoderMessage(buffer.prefix(count))
+    }
+
+    private func send(_ message: DecoderMessage) -> Bool {
+        let bytes = message.bytes
+        return gd_send(Int32(GD_CHANNEL), bytes, bytes.count) == 0
+    }
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Imaging
+
+/// What the worker and a decoder process say to each other: a verb's byte, then fields as 32-bit length and UTF-8 text.
+/// Instances and model inputs do not travel, they lie in shared memory.
+enum DecoderMessage: Equatable {
+    /// From a decoder that has started.
+    case ready
+    /// The input memory begins with an instance of so many bytes; the answer is `opened` or `failed`.
+    case open(bytes: Int)
+    case opened(InstanceHeader)
+    /// Prepare frames of the open instance for models, whose preprocessings are given as a JSON array; the answer is
+    /// `prepared` or `failed`.
+    case prepare(first: Int, count: Int, plan: String)
+    /// The output memory holds the inputs: model after model, for each its frames.
+    case prepared
+    case failed(ImagingError)
+
+    /// No message is longer; what is longer is damaged.
+    static let mostBytes = 160 << 10
+
+    private enum Verb: UInt8 { case ready = 1, open, opened, prepare, prepared, failed }
+
+    var bytes: [UInt8] {
+        switch self {
+        case .ready: Self.bytes(.ready, [])
+        case .open(let bytes): Self.bytes(.open, [String(bytes)])
+        case .opened(let header): Self.bytes(.opened, header.fields)
+        case .prepare(let first, let count, let plan): Self.bytes(.prepare, [String(first), String(count), plan])
+        case .prepared: Self.bytes(.prepared, [])
+        case .failed(let error): Self.bytes(.failed, [error.name, error.detail])
+        }
+    }
+
+    /// Nil when the bytes are no message.
+    init?(_ bytes: some Collection<UInt8>) {
+        guard let first = bytes.first, let verb = Verb(rawValue: first), let fields = Self.fields(bytes.dropFirst())
+        else { return nil }
+        switch (verb, fields.count) {
+        case (.ready, 0): self = .ready
+        case (.open, 1):
+            guard let bytes = Int(fields[0]), bytes >= 0 else { return nil }
+            self = .open(bytes: bytes)
+        case (.opened, InstanceHeader.fieldCount):
+            guard let header = InstanceHeader(fields) else { return nil }
+            self = .opened(header)
+        case (.prepare, 3):
+            guard let first = Int(fields[0]), let count = Int(fields[1]), first >= 0, count > 0 else { return nil }
+            self = .prepare(first: first, count: count, plan: fields[2])
+        case (.prepared, 0): self = .prepared
+        case (.failed, 2): self = .failed(ImagingError(name: fields[0], detail: fields[1]))
+        default: return nil
+        }
+    }
+
+    private static func bytes(_ verb: Verb, _ fields: [String]) -> [UInt8] {
+        var bytes = [verb.rawValue]
+        for field in fields {
+            let text = field.utf8
+            withUnsafeBytes(of: UInt32(text.count).littleEndian) { bytes.append(contentsOf: $0) }
+            bytes.append(contentsOf: text)
+        }
+        return bytes
+    }
+
+    private static func fields(_ bytes: some Collection<UInt8>) -> [String]? {
+        var rest = Array(bytes)[...]
+        var fields: [String] = []
+        while !rest.isEmpty {
+            guard rest.count >= 4 else { return nil }
+            let count = rest.prefix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
+            rest = rest.dropFirst(4)
+            guard rest.count >= count else { return nil }
+            fields.append(String(decoding: rest.prefix(count), as: UTF8.self))
+            rest = rest.dropFirst(count)
+        }
+        return fields
+    }
+}
+
+extension ImagingError {
+    fileprivate init(name: String, detail: String) {
+        self.init(Reason(rawValue: name) ?? .internal, detail)
+    }
+}
+
+extension InstanceHeader {
+    fileprivate static let fieldCount = 18
+
+    fileprivate var fields: [String] {
+        var fields = [studyInstanceUID?.text, sopInstanceUID?.text, sopClassUID?.text]
+        fields += [modality, bodyPart, patientID, patientName, birthDate, accessionNumber, studyDate, studyDescription]
+        fields.append(numberOfStudyRelatedInstances.map { String($0) })
+        switch image {
+        case .success(let image): fields += [String(image.frames), String(image.samplesPerFrame), nil, nil]
+        case .failure(let error): fields += [nil, nil, error.name, error.detail]
+        }
+        fields += [seriesInstanceUID?.text, manufacturer]
+        return fields.map { $0 ?? "" }
+    }
+
+    fileprivate init?(_ fields: [String]) {
+        func text(_ index: Int) -> String? { fields[index].isEmpty ? nil : fields[index] }
+        let image: Result<Image, ImagingError>
+        if let name = text(14) {
+            image = .failure(ImagingError(name: name, detail: fields[15]))
+        } else {
+            guard let frames = Int(fields[12]), let samples = Int(fields[13]), frames > 0, samples > 0 else {
+                return nil
+            }
+            image = .success(Image(frames: frames, samplesPerFrame: samples))
+        }
+        self.init(
+            studyInstanceUID: text(0).flatMap(UID.init), sopInstanceUID: text(1).flatMap(UID.init),
+            sopClassUID: text(2).flatMap(UID.init), modality: text(3), bodyPart: text(4), patientID: text(5),
+            patientName: text(6), birthDate: text(7), accessionNumber: text(8), studyDate: text(9),
+            studyDescription: text(10), numberOfStudyRelatedInstances: text(11).flatMap { Int($0) }, image: image,
+            seriesInstanceUID: text(16).flatMap(UID.init), manufacturer: text(17))
+    }
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import CDecoding
+import Foundation
+import Imaging
+import ModelPackage
+import Synchronization
+
+/// A seat for decoders: instances are decoded in a process of their own, which is replaced when it dies or hangs.
+///
+/// An instance over which a decoder died or hung is given to a second one, because the cause may lie outside it (the
+/// kernel ran out of memory, somebody stopped the process). When that fails too it is the instance.
+///
+/// Belongs to one thread, but for `interrupt`.
+public final class DecoderSeat: @unchecked Sendable {
+    // `running` is for all threads, under its lock; everything else is touched by the seat's own thread alone.
+    private struct Running {
+        var id: pid_t?
+        var isInterrupted = false
+    }
+
+    private let settings: DecoderSettings
+    private let running = Mutex(Running())
+    private let onFailure: @Sendable (ImagingError) -> Void
+    private var memory: DecoderMemory?
+    private var process: DecoderProcess?
+    private var instanceBytes = 0
+    private var failures = 0
+    private var isLarge = false
+
+    /// What a decoder keeps in memory after an instance is bounded by this; after a larger one it is replaced.
+    private static let largeBytes = 64 << 20
+    private static let largeSamples = 1 << 24
+
+    /// - Parameter onFailure: told on the seat's thread of each decoder that died or hung.
+    public init(_ settings: DecoderSettings, onFailure: @escaping @Sendable (ImagingError) -> Void = { _ in }) {
+        self.settings = settings
+        self.onFailure = onFailure
+    }
+
+    /// Starts the decoder if none is running. Throws `unavailable` or `interrupted`.
+    public func start() throws(DecoderError) {
+        guard process == nil else { return }
+        let memory =
+            if let memory { memory } else {
+                try DecoderMemory(inputBytes: settings.instanceBytes, outputBytes: settings.outputBytes)
+            }
+        self.memory = memory
+        if running.withLock({ $0.isInterrupted }) { throw .interrupted }
+        let started = try DecoderProcess(settings, memory)
+        running.withLock { $0.id = started.id }
+        process = started
+    }
+
+    /// Hands an instance to the decoder and reads its header. Of one that is larger than the settings allow only the
+    /// beginning is read, and `image` says `too-large`.
+    public func open(_ bytes: UnsafeRawBufferPointer) throws(DecoderError) -> InstanceHeader {
+        try start()
+        failures = 0
+        instanceBytes = min(bytes.count, settings.instanceBytes)
+        isLarge = instanceBytes > Self.largeBytes
+        process?.hasInstance = false
+        memory?.input.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(instanceBytes)))
+        guard case .opened(var header) = try ask(.open(bytes: instanceBytes)) else { throw .instance(Self.nonsense) }
+        if instanceBytes < bytes.count {
+            header.image = .failure(
+                ImagingError(
+                    .tooLarge,
+                    "the instance has \(bytes.count >> 20) MB; instance_megabytes is \(settings.instanceBytes >> 20)"))
+        }
+        if case .success(let image) = header.image, image.samplesPerFrame > Self.largeSamples { isLarge = true }
+        return header
+    }
+
+    /// The inputs that some frames of the open instance make, one array for each preprocessing.
+    public func prepare(_ frames: Range<Int>, for plan: PreprocessingPlan) throws(DecoderError) -> [[Float]] {
+        let bytes = frames.count * plan.bytesPerFrame
+        guard bytes <= settings.outputBytes else {
+            throw .instance(ImagingError(.tooLarge, "the models ask for inputs of \(bytes >> 20) MB"))
+        }
+        guard
+            case .prepared = try ask(.prepare(first: frames.lowerBound, count: frames.count, plan: plan.json)),
+            let output = memory?.output.bindMemory(to: Float.self).baseAddress
+        else { throw .instance(Self.nonsense) }
+        var first = 0
+        return plan.preprocessings.map { preprocessing in
+            let count = frames.count * preprocessing.valuesPerInput
+            defer { first += count }
+            return Array(UnsafeBufferPointer(start: output + first, count: count))
+        }
+    }
+
+    /// How many frames one question may ask for.
+    public func mostFrames(_ plan: PreprocessingPlan) -> Int {
+        max(1, settings.outputBytes / max(1, plan.bytesPerFrame))
+    }
+
+    /// The open instance is done with.
+    public func close() {
+        guard isLarge else { return }
+        isLarge = false
+        _ = endProcess()
+        memory?.release()
+    }
+
+    /// Ends the decoder.
+    public func stop() {
+        _ = endProcess()
+        memory = nil
+    }
+
+    /// Ends the decoder from any thread; what waits for it throws `interrupted`, now and from then on.
+    public func interrupt() {
+        running.withLock { running in
+            running.isInterrupted = true
+            // The id is valid: the seat's thread forgets it under this lock before it reaps the process.
+            if let id = running.id { kill(id, SIGKILL) }
+        }
+    }
+
+    private static let nonsense = ImagingError(.internal, "the decoder's answer does not fit the question")
+
+    /// The answer; what it says has failed is thrown.
+    private func ask(_ question: DecoderMessage) throws(DecoderError) -> DecoderMessage {
+        while true {
+            try start()
+            guard let process else { throw .interrupted }
+            switch Result(catching: { () throws(DecoderProcess.Silence) in try exchange(question, process) }) {
+            case .success(.failed(let error)): throw .instance(error)
+            case .success(let answer): return answer
+            case .failure(let silence):
+                let end = endProcess()
+                if running.withLock({ $0.isInterrupted }) { throw .interrupted }
+                failures += 1
+                let error =
+                    switch silence {
+                    case .died: ImagingError(.decoderDied, "the decoder \(end ?? "ended") over this instance")
+                    case .hung:
+                        ImagingError(
+                            .decoderHung,
+                            "the decoder gave no answer over this instance for \(settings.answerSeconds) s")
+                    }
+                onFailure(error)
+                if failures > 1 { throw .instance(ImagingError(error.reason, error.detail + ", twice")) }
+            }
+        }
+    }
+
+    private func exchange(
+        _ question: DecoderMessage, _ process: DecoderProcess
+    ) throws(DecoderProcess.Silence) -> DecoderMessage {
+        if case .prepare = question, !process.hasInstance {
+            // A successor begins with the instance, which is still in the shared memory.
+            _ = try process.ask(.open(bytes: instanceBytes), seconds: settings.answerSeconds)
+        }
+        let answer = try process.ask(question, seconds: settings.answerSeconds)
+        process.hasInstance = true
+        return answer
+    }
+
+    private func endProcess() -> String? {
+        running.withLock { $0.id = nil }
+        defer { process = nil }
+        return process?.end()
+    }
+}

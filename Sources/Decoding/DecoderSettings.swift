@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+/// How decoders are run.
+public struct DecoderSettings: Sendable, Equatable {
+    /// The executable `gantry-decoder`.
+    public var executable: String
+    /// A decoder that is silent for so long over one question hangs.
+    public var answerSeconds: Double
+    /// Memory of its own that a decoder may use.
+    public var privateBytes: Int
+    /// Larger instances are not decoded.
+    public var instanceBytes: Int
+
+    public init(executable: String, answerSeconds: Double, privateBytes: Int, instanceBytes: Int) {
+        self.executable = executable
+        self.answerSeconds = answerSeconds
+        self.privateBytes = privateBytes
+        self.instanceBytes = instanceBytes
+    }
+
+    /// Room for the inputs that one question asks for.
+    var outputBytes: Int { 1 << 30 }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Imaging
+
+/// What the worker has to know of an instance before its pixels are decoded.
+public struct InstanceHeader: Sendable, Equatable {
+    /// The frames that can be asked for.
+    public struct Image: Sendable, Equatable {
+        public var frames: Int
+        /// Rows × Columns × SamplesPerPixel.
+        public var samplesPerFrame: Int
+    }
+
+    public var studyInstanceUID: StudyInstanceUID?
+    public var sopInstanceUID: SOPInstanceUID?
+    public var sopClassUID: SOPClassUID?
+    public var modality: String?
+    public var bodyPart: String?
+    public var patientID: String?
+    public var patientName: String?
+    public var birthDate: String?
+    public var accessionNumber: String?
+    public var studyDate: String?
+    public var studyDescription: String?
+    public var numberOfStudyRelatedInstances: Int?
+    /// The checked pixel description, or why no frame can be decoded.
+    public var image: Result<Image, ImagingError>
+    public var seriesInstanceUID: SeriesInstanceUID?
+    public var manufacturer: String?
+}
+
+extension InstanceHeader {
+    init(_ instance: DicomInstance) {
+        self.init(
+            studyInstanceUID: instance.studyInstanceUID, sopInstanceUID: instance.sopInstanceUID,
+            sopClassUID: instance.sopClassUID, modality: instance.modality, bodyPart: instance.bodyPart,
+            patientID: instance.patientID, patientName: instance.patientName, birthDate: instance.birthDate,
+            accessionNumber: instance.accessionNumber, studyDate: instance.studyDate,
+            studyDescription: instance.studyDescription,
+            numberOfStudyRelatedInstances: instance.numberOfStudyRelatedInstances,
+            image: instance.image.map {
+                Image(frames: $0.numberOfFrames, samplesPerFrame: $0.rows * $0.columns * $0.samplesPerPixel)
+            }, seriesInstanceUID: instance.seriesInstanceUID, manufacturer: instance.manufacturer)
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import Imaging
+import Phantoms
+import Testing
+
+@testable import Decoding
+
+struct DecoderMessageTests {
+    private var header: InstanceHeader {
+        InstanceHeader(
+            studyInstanceUID: StudyInstanceUID("1.2"), sopInstanceUID: SOPInstanceUID("1.2.3"), sopClassUID: nil,
+            modality: "CT", bodyPart: nil, patientID: "id", patientName: "Müller^Änne=山田", birthDate: nil,
+            accessionNumber: "7", studyDate: "20260101", studyDescription: "a\nb", numberOfStudyRelatedInstances: 3,
+            image: .success(.init(frames: 2, samplesPerFrame: 64)), seriesInstanceUID: SeriesInstanceUID("1.2.9"),
+            manufacturer: "Maker")
+    }
+
+    @Test func `Every message comes back the same from its bytes`() {
+        var broken = header
+        broken.image = .failure(ImagingError(.truncated, "the file ends"))
+        let messages: [DecoderMessage] = [
+            .ready, .open(bytes: 0), .open(bytes: 526_000), .opened(header), .opened(broken),
+            .prepare(first: 3, count: 16, plan: "[]"), .prepared, .failed(ImagingError(.decodeFailed, "")),
+        ]
+        for message in messages { #expect(DecoderMessage(message.bytes) == message) }
+    }
+
+    @Test func `What a decoder out of its mind may say is no message and no trap`() {
+        let good = DecoderMessage.opened(header).bytes
+        for count in 0..<good.count { #expect(DecoderMessage(good.prefix(count)) == nil) }
+        #expect(DecoderMessage([]) == nil)
+        #expect(DecoderMessage([99]) == nil)
+        #expect(DecoderMessage([2, 255, 255, 255, 255]) == nil)
+        #expect(DecoderMessage([2, 2, 0, 0, 0, 0x2D, 0x31]) == nil)
+        var random = SystemRandomNumberGenerator()
+        for _ in 0..<2000 {
+            var bytes = good
+            for _ in 0..<3 { bytes[Int.random(in: 0..<bytes.count, using: &random)] = .random(in: 0...255) }
+            _ = DecoderMessage(bytes)
+        }
+    }
+}
