@@ -200,8 +200,8 @@ let package = Package(
         .testTarget(
             name: "WorkerTests",
             dependencies: [
-                "Decoding", "Federation", "Imaging", "ModelPackage", "Phantoms", "Results", "Tensors", "Torch", "Triage",
-                "Wire", "WorkerService", "WorkerStore", "ZeroMQ", "gantry-decoder",
+                "Decoding", "Federation", "Imaging", "ModelPackage", "Phantoms", "Results", "Tensors", "Torch",
+                "Triage", "Wire", "WorkerService", "WorkerStore", "ZeroMQ", "gantry-decoder",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: strict),
         .testTarget(

@@ -82,7 +82,7 @@ def test_report_and_key_image_are_read_by_dicom_tools_and_python_libraries(hospi
         assert_valid(file)
         for tag in ("0010,0010", "0010,0020", "0010,0030", "0008,0005", "0020,000d", "0008,0050", "0008,0020"):
             assert element(file, tag)[:1] == element(study.files[0], tag)[:1], f"{tag} of {file.name}"
-        assert element(file, "0020,000e")[-1] not in element(study.files[0], "0020,000e")
+        assert element(file, "0020,000e")[0] not in element(study.files[0], "0020,000e")
     assert element(key_image, "0028,0301") == ["YES"]
 
     text = run("/usr/bin/dsrdump", "+Pl", "+Pc", report)

@@ -34,7 +34,8 @@ import Testing
         .reviewAck(review: "r", accepted: true, reason: "", receipt: receipt),
         .reviewAck(review: "r", accepted: false, reason: "no study", receipt: receipt),
         .ack(
-            sequence: 9, instance: instance, outcome: .ownResult, studyInstanceUID: "1.2.3", reason: "", receipt: receipt),
+            sequence: 9, instance: instance, outcome: .ownResult, studyInstanceUID: "1.2.3", reason: "",
+            receipt: receipt),
         .result(object: "2.25.1", kind: "report", studyInstanceUID: "1.2.3"),
         .modelStatus, .bye, .error(name: "n", text: "t"),
     ]
