@@ -54,7 +54,7 @@ struct Example {
         let flag = Flag(
             revision: 2, state: .final, study: study.studyInstanceUID, gatewayInstance: "gw-0",
             model: Flag.Model(manifest: manifest, version: version), findings: reading.results,
-            instances: .init(received: seen.count, scored: seen.count, setAside: 0),
+            instances: .init(received: seen.count, scored: seen.count, setAside: 0), modelVersions: 1,
             patient: .init(name: "", id: "", birthDate: ""), description: "", modality: "CT", accessionNumber: "",
             studyDate: "", arrivedAt: 1_700_000_000_000, lastInstanceAt: 1_700_000_000_000,
             decidedAt: 1_700_000_001_000)
