@@ -97,6 +97,15 @@ let package = Package(
             ]),
         // A DICOM instance to what a model sees.
         .target(name: "Imaging", dependencies: ["CImaging", "ModelPackage"], swiftSettings: strict),
+        // Structured reports and secondary captures with DCMTK behind a plain C interface.
+        .target(
+            name: "CResults", cxxSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
+            linkerSettings: [
+                .linkedLibrary("dcmsr"), .linkedLibrary("dcmdata"), .linkedLibrary("oflog"), .linkedLibrary("ofstd"),
+            ]),
+        // What a model found, as DICOM objects of the study.
+        .target(
+            name: "Results", dependencies: ["CResults", "Imaging", "ModelPackage", "Triage"], swiftSettings: strict),
         // Starting and confining a decoder process, and talking to it.
         .target(name: "CDecoding"),
         // Instances are decoded in a process of their own: both ends.
@@ -139,7 +148,7 @@ let package = Package(
         .target(
             name: "WorkerService",
             dependencies: [
-                "Decoding", "Federation", "Imaging", "ModelPackage", "Tensors", "Torch", "Triage", "Wire",
+                "Decoding", "Federation", "Imaging", "ModelPackage", "Results", "Tensors", "Torch", "Triage", "Wire",
                 "WorkerStore", "ZeroMQ",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -182,14 +191,17 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging", "Phantoms"], swiftSettings: strict),
         .testTarget(
+            name: "ResultsTests", dependencies: ["ModelPackage", "Phantoms", "Results", "Triage"], swiftSettings: strict
+        ),
+        .testTarget(
             name: "TorchTests", dependencies: ["Torch"], exclude: ["Fixtures/attention.py"],
             resources: [.copy("Fixtures/attention.ts")], swiftSettings: strict),
         .testTarget(name: "ModelPackageTests", dependencies: ["ModelPackage", "Tensors"], swiftSettings: strict),
         .testTarget(
             name: "WorkerTests",
             dependencies: [
-                "Decoding", "Federation", "ModelPackage", "Phantoms", "Tensors", "Torch", "Triage", "Wire",
-                "WorkerService", "WorkerStore", "ZeroMQ", "gantry-decoder",
+                "Decoding", "Federation", "Imaging", "ModelPackage", "Phantoms", "Results", "Tensors", "Torch",
+                "Triage", "Wire", "WorkerService", "WorkerStore", "ZeroMQ", "gantry-decoder",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: strict),
         .testTarget(

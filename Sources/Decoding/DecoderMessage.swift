@@ -85,7 +85,7 @@ extension ImagingError {
 }
 
 extension InstanceHeader {
-    fileprivate static let fieldCount = 16
+    fileprivate static let fieldCount = 18
 
     fileprivate var fields: [String] {
         var fields = [studyInstanceUID?.text, sopInstanceUID?.text, sopClassUID?.text]
@@ -95,6 +95,7 @@ extension InstanceHeader {
         case .success(let image): fields += [String(image.frames), String(image.samplesPerFrame), nil, nil]
         case .failure(let error): fields += [nil, nil, error.name, error.detail]
         }
+        fields += [seriesInstanceUID?.text, manufacturer]
         return fields.map { $0 ?? "" }
     }
 
@@ -113,6 +114,7 @@ extension InstanceHeader {
             studyInstanceUID: text(0).flatMap(UID.init), sopInstanceUID: text(1).flatMap(UID.init),
             sopClassUID: text(2).flatMap(UID.init), modality: text(3), bodyPart: text(4), patientID: text(5),
             patientName: text(6), birthDate: text(7), accessionNumber: text(8), studyDate: text(9),
-            studyDescription: text(10), numberOfStudyRelatedInstances: text(11).flatMap { Int($0) }, image: image)
+            studyDescription: text(10), numberOfStudyRelatedInstances: text(11).flatMap { Int($0) }, image: image,
+            seriesInstanceUID: text(16).flatMap(UID.init), manufacturer: text(17))
     }
 }

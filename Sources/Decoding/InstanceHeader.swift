@@ -24,6 +24,8 @@ public struct InstanceHeader: Sendable, Equatable {
     public var numberOfStudyRelatedInstances: Int?
     /// The checked pixel description, or why no frame can be decoded.
     public var image: Result<Image, ImagingError>
+    public var seriesInstanceUID: SeriesInstanceUID?
+    public var manufacturer: String?
 }
 
 extension InstanceHeader {
@@ -37,6 +39,6 @@ extension InstanceHeader {
             numberOfStudyRelatedInstances: instance.numberOfStudyRelatedInstances,
             image: instance.image.map {
                 Image(frames: $0.numberOfFrames, samplesPerFrame: $0.rows * $0.columns * $0.samplesPerPixel)
-            })
+            }, seriesInstanceUID: instance.seriesInstanceUID, manufacturer: instance.manufacturer)
     }
 }

@@ -19,6 +19,9 @@ public enum ToGateway: Sendable, Equatable {
     /// A study's finding by one model version. Payload: `Flag` as JSON. A higher revision replaces a lower one.
     /// Repeated until `flagAck`.
     case flag(flag: String, revision: Int, studyInstanceUID: String)
+    /// An object about a study, to be stored in the gateway's archive. Payload: a DICOM file. `object` is its
+    /// SOPInstanceUID, the same whenever it is made again. Repeated until `resultAck`.
+    case result(object: String, kind: String, studyInstanceUID: String)
     /// The verdict is committed as a label (`accepted`), or `reason` says why not; not to be sent again. Where the
     /// reason begins with `unknownStudy`, the worker has no such study: it takes the review after the study.
     case reviewAck(review: String, accepted: Bool, reason: String, receipt: Receipt)
@@ -38,6 +41,8 @@ public enum ToGateway: Sendable, Equatable {
         case ignored
         /// It should have been scored and could not be; `reason` names the fault.
         case setAside = "set-aside"
+        /// Gantry made it: it is neither scored nor counted.
+        case ownResult = "own-result"
     }
 
     public var envelope: Envelope {
@@ -57,6 +62,8 @@ public enum ToGateway: Sendable, Equatable {
         case .fetch(let request, let instance): Envelope(verb: "fetch", fields: [String(request), instance.text])
         case .flag(let flag, let revision, let studyInstanceUID):
             Envelope(verb: "flag", fields: [flag, String(revision), studyInstanceUID])
+        case .result(let object, let kind, let studyInstanceUID):
+            Envelope(verb: "result", fields: [object, kind, studyInstanceUID])
         case .reviewAck(let review, let accepted, let reason, let receipt):
             Envelope(
                 verb: "review-ack",
@@ -90,6 +97,10 @@ public enum ToGateway: Sendable, Equatable {
             self = .flag(
                 flag: reader[0], revision: Int(truncatingIfNeeded: try reader.integer(1, "revision")),
                 studyInstanceUID: reader[2])
+        case "result":
+            try reader.expect(3)
+            guard GatewayInstanceID(reader[0]) != nil else { throw .badValue(verb: "result", field: "object") }
+            self = .result(object: reader[0], kind: reader[1], studyInstanceUID: reader[2])
         case "review-ack":
             try reader.expect(5)
             guard reader[1] == "accepted" || reader[1] == "refused" else {

@@ -17,6 +17,8 @@ public enum ToWorker: Sendable, Equatable {
     /// The flag is committed in the gateway; the worker need not send it again. `held` is the revision that the gateway
     /// shows: when it is higher than the worker's own, the worker has lost it, numbers above it and sends again.
     case flagAck(flag: String, revision: Int, held: Int, receipt: Receipt)
+    /// The object is committed in the gateway (`accepted`), or `reason` says why it will never be; not to be sent again.
+    case resultAck(object: String, accepted: Bool, reason: String)
     /// The gateway stops; what is not acknowledged will be sent again.
     case bye
     /// The gateway could not read a message. `name` as in `WireError.name`.
@@ -39,6 +41,8 @@ public enum ToWorker: Sendable, Equatable {
             Envelope(
                 verb: "flag-ack",
                 fields: [flag, String(revision), String(held), receipt.state, String(receipt.serial)])
+        case .resultAck(let object, let accepted, let reason):
+            Envelope(verb: "result-ack", fields: [object, accepted ? "accepted" : "refused", reason])
         case .bye: Envelope(verb: "bye", fields: [])
         case .error(let name, let text): Envelope(verb: "error", fields: [name, text])
         }
@@ -73,6 +77,12 @@ public enum ToWorker: Sendable, Equatable {
             self = .flagAck(
                 flag: reader[0], revision: Int(truncatingIfNeeded: try reader.integer(1, "revision")),
                 held: Int(truncatingIfNeeded: try reader.integer(2, "held")), receipt: try reader.receipt(3))
+        case "result-ack":
+            try reader.expect(3)
+            guard reader[1] == "accepted" || reader[1] == "refused" else {
+                throw .badValue(verb: "result-ack", field: "accepted")
+            }
+            self = .resultAck(object: reader[0], accepted: reader[1] == "accepted", reason: reader[2])
         case "bye":
             try reader.expect(0)
             self = .bye

@@ -4,6 +4,7 @@ import Foundation
 import Imaging
 import Logging
 import ModelPackage
+import Results
 import Synchronization
 import WorkerStore
 import ZeroMQ
@@ -92,7 +93,11 @@ final class DecodingRoom: Sendable {
             }
             let identity = InstanceReading.Identity(
                 study: StudyHeader(studyInstanceUID: study.text, header), sopInstanceUID: sop.text,
-                expectedInstances: header.numberOfStudyRelatedInstances)
+                expectedInstances: header.numberOfStudyRelatedInstances,
+                sopClassUID: header.sopClassUID?.text ?? "", seriesInstanceUID: header.seriesInstanceUID?.text ?? "")
+            if OwnResult.matches(manufacturer: header.manufacturer, sopClassUID: header.sopClassUID?.text) {
+                return InstanceReading(arrival: arrival, identity: identity, outcome: .ownResult)
+            }
             return read(header, identity, arrival, seat)
         }
     }

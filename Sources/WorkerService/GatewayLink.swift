@@ -8,7 +8,7 @@ import ZeroMQ
 
 /// The worker's end of the hand-over: one ROUTER socket, its thread, and mailboxes to and from it.
 ///
-/// What comes in goes to `deliveries` (instances) and `events` (everything else); what goes out is put into a mailbox
+/// What comes in goes to `deliveries` (instances), `results` (what the report room asked for) and `events` (the rest); what goes out is put into a mailbox
 /// by any thread. Messages to a gateway that cannot take them now wait for it, bounded.
 final class GatewayLink: Sendable {
     private struct Outgoing {
@@ -46,6 +46,7 @@ final class GatewayLink: Sendable {
     private let ledger: ArrivalLedger
     private let deliveries: Conveyor<Delivery>
     private let events: Conveyor<DeskEvent>
+    private let results: Conveyor<ReportEvent>
     private let log: Logger
     private let door: GatewayDoor
     private let receipts: @Sendable () throws -> ReceiptBook
@@ -66,13 +67,15 @@ final class GatewayLink: Sendable {
     ///   `CurveKeyFileError` and `SettingsError` for keys.
     init(
         settings: WorkerSettings, context: Context, ledger: ArrivalLedger, deliveries: Conveyor<Delivery>,
-        events: Conveyor<DeskEvent>, log: Logger, receipts: @escaping @Sendable () throws -> ReceiptBook
+        events: Conveyor<DeskEvent>, results: Conveyor<ReportEvent>, log: Logger,
+        receipts: @escaping @Sendable () throws -> ReceiptBook
     ) throws {
         self.settings = settings
         self.receipts = receipts
         self.ledger = ledger
         self.deliveries = deliveries
         self.events = events
+        self.results = results
         self.log = log
         wakeup = try Wakeup()
         door = try GatewayDoor(settings: settings, log: log)
@@ -220,7 +223,10 @@ final class GatewayLink: Sendable {
         case .bye:
             forget(gateway, &peers)
             log.info("gateway \(gateway) said bye")
-        case .fetched: break
+        case .fetched(let request, _, let isFound):
+            results.put(.fetched(request: request, file: isFound ? Data(payload.bytes) : nil))
+        case .resultAck(let object, let accepted, let reason):
+            results.put(.acknowledged(gateway: gateway, object: object, refusal: accepted ? nil : reason))
         case .error(let name, let text): log.warning("gateway \(gateway) could not read a message: \(name): \(text)")
         }
     }

@@ -13,6 +13,10 @@ struct InstanceReading: Sendable {
         var sopInstanceUID: String
         /// NumberOfStudyRelatedInstances (0020,1208).
         var expectedInstances: Int?
+        /// Empty when the instance does not say.
+        var sopClassUID = ""
+        /// Empty when the instance does not say.
+        var seriesInstanceUID = ""
     }
 
     enum Outcome: Sendable {
@@ -20,6 +24,8 @@ struct InstanceReading: Sendable {
         /// It was scored and committed before.
         case repeated
         case ignored(reason: String)
+        /// Gantry made it: no part of what the study consists of.
+        case ownResult
         case setAside(name: String, reason: String)
     }
 

@@ -21,6 +21,10 @@ extension StudyDesk {
             return
         }
         let uid = identity.study.studyInstanceUID
+        if case .ownResult = reading.outcome {
+            effects.acknowledge(arrival, .ownResult, study: uid)
+            return
+        }
         let key = StudyKey(gateway: arrival.gateway, studyInstanceUID: uid)
         let known = try transaction.instance(key, identity.sopInstanceUID)
         if known?.outcome == .scored {
@@ -35,7 +39,7 @@ extension StudyDesk {
         try note(identity, arrival, transaction)
         var row = InstanceRow(
             study: key, sopInstanceUID: identity.sopInstanceUID, gatewayInstance: arrival.gatewayInstance,
-            outcome: .scored)
+            sopClassUID: identity.sopClassUID, seriesInstanceUID: identity.seriesInstanceUID, outcome: .scored)
         switch reading.outcome {
         case .scored(let scores):
             try transaction.save(row)
@@ -56,6 +60,7 @@ extension StudyDesk {
         case .repeated:
             // It was scored when the decoder looked, and rows do not go back.
             effects.acknowledge(arrival, .scored, study: uid)
+        case .ownResult: break
         }
     }
 
@@ -177,7 +182,10 @@ extension StudyDesk {
     func finish(_ key: StudyKey, _ effects: inout Effects, _ transaction: WorkerTransaction) throws {
         guard let study = studies[key] else { return }
         for reading in study.readings.values where reading.study.slices > 0 {
-            _ = try tell(reading, of: study, .final, &effects, transaction)
+            let told = try tell(reading, of: study, .final, &effects, transaction)
+            if settings.results != .off {
+                try transaction.requestReport(told.flag, always: settings.results == .every || !told.told.isEmpty)
+            }
             var example = reading.example
             examples.finish(&example)
             try transaction.save(example)

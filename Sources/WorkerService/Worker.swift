@@ -8,6 +8,7 @@ import ZeroMQ
 /// A worker: receives instances from gateways, flags studies, learns from labels, takes part in rounds.
 ///
 /// One study from message to flag: `GatewayLink` → `DecodingRoom` → `Scorer` → `StudyDesk` → `GatewayLink`.
+/// One final flag to the objects in the archive: `StudyDesk` → database → `ReportRoom` → `GatewayLink`.
 /// One label from verdict to delta: `StudyDesk` → database → `TrainingRoom` → database → `HubLink`.
 public final class Worker: Sendable {
     /// Where gateways connect, with the port that was chosen for `*`.
@@ -23,6 +24,8 @@ public final class Worker: Sendable {
     private let decoding: DecodingRoom
     private let scorer: Scorer
     private let desk: StudyDesk
+    private let reports: Conveyor<ReportEvent>
+    private let reportRoom: ReportRoom
     private let room: TrainingRoom
     private let hub: HubLink?
 
@@ -60,9 +63,10 @@ public final class Worker: Sendable {
         deliveries = Conveyor()
         jobs = Conveyor(mostBytes: 64 << 20)
         events = Conveyor()
+        reports = Conveyor()
         let link = try GatewayLink(
-            settings: settings, context: context, ledger: ledger, deliveries: deliveries, events: events, log: log,
-            receipts: { try store.read { try $0.receipts() } })
+            settings: settings, context: context, ledger: ledger, deliveries: deliveries, events: events,
+            results: reports, log: log, receipts: { try store.read { try $0.receipts() } })
         self.link = link
         board.countRefusals { link.refusedCount }
         shelf.whenLiveChanges { link.setScoring(!$0.isEmpty) }
@@ -79,6 +83,10 @@ public final class Worker: Sendable {
         decoding = try DecodingRoom(
             settings: settings, deliveries: deliveries, jobs: jobs, events: events, models: models, shelf: shelf,
             store: store, board: board, log: log)
+        reportRoom = try ReportRoom(
+            settings: settings, store: store, shelf: shelf, events: reports, timepiece: timepiece, log: log,
+            gateways: { link.gateways },
+            post: { gateway, message, payload in link.send(message, payload: payload, to: gateway) })
         let room = try TrainingRoom(
             store: store, shelf: shelf, ledger: ledger, board: board, timepiece: timepiece, log: log)
         self.room = room
@@ -108,9 +116,11 @@ public final class Worker: Sendable {
         deliveries.close()
         jobs.close()
         events.close()
+        reports.close()
         decoding.stop()
         scorer.stop()
         desk.stop()
+        reportRoom.stop()
         room.stop()
         hub?.stop()
         lock.release()

@@ -3,7 +3,7 @@ import Foundation
 
 extension WorkerSettings {
     private enum Key: String, CodingKey, CaseIterable {
-        case name, endpoint, key, gateways, state, packages, threads, nice, decoder, hub, transcript
+        case name, endpoint, key, gateways, state, packages, threads, nice, decoder, hub, transcript, results
         case decodeThreads = "decode_threads"
         case decodeSeconds = "decode_seconds"
         case decodeMegabytes = "decode_megabytes"
@@ -75,6 +75,12 @@ extension WorkerSettings {
         exampleMegabytes = try values.integer(Key.exampleMegabytes.rawValue) ?? exampleMegabytes
         heldOutShare = try values.number(Key.heldOutShare.rawValue) ?? heldOutShare
         resendSeconds = try values.number(Key.resendSeconds.rawValue) ?? resendSeconds
+        if let text = try values.text(Key.results.rawValue) {
+            guard let results = Results(rawValue: text) else {
+                throw .badValue(key: "results", expected: "flagged, every or off")
+            }
+            self.results = results
+        }
         statusSeconds = try values.number(Key.statusSeconds.rawValue) ?? statusSeconds
         hub = try values.text(Key.hub.rawValue)
         hubKey = try values.text(Key.hubKey.rawValue)

@@ -44,6 +44,8 @@ public struct WorkerSettings: Sendable, Equatable {
     public var heldOutShare = 0.2
     /// A flag that is not acknowledged is sent again after so long.
     public var resendSeconds = 5.0
+    /// Which final flags become DICOM objects in the archive.
+    public var results = Results.flagged
     /// How often the gateways hear about versions and training.
     public var statusSeconds = 3.0
     /// The federation hub, `tcp://host:port`; nil: the site stays alone.
@@ -56,6 +58,13 @@ public struct WorkerSettings: Sendable, Equatable {
     public var hubSeconds = 2.0
     /// A file that records in clear text every frame that goes to the hub.
     public var transcript: URL?
+
+    public enum Results: String, Sendable, CaseIterable {
+        /// Studies with a positive finding.
+        case flagged
+        case every
+        case off
+    }
 
     public init(state: URL) {
         self.state = state

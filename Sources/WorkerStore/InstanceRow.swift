@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+import GRDB
 
 /// What became of one instance of a study.
 public struct InstanceRow: Sendable, Equatable {
     public var study: StudyKey
     public var sopInstanceUID: String
     public var gatewayInstance: String
+    /// Empty when the instance does not say.
+    public var sopClassUID: String
+    /// Empty when the instance does not say.
+    public var seriesInstanceUID: String
     public var outcome: Outcome
     /// Stable name for counters; empty when scored.
     public var reasonName: String
@@ -17,14 +22,23 @@ public struct InstanceRow: Sendable, Equatable {
     }
 
     public init(
-        study: StudyKey, sopInstanceUID: String, gatewayInstance: String, outcome: Outcome,
-        reasonName: String = "", reason: String = ""
+        study: StudyKey, sopInstanceUID: String, gatewayInstance: String, sopClassUID: String = "",
+        seriesInstanceUID: String = "", outcome: Outcome, reasonName: String = "", reason: String = ""
     ) {
         self.study = study
         self.sopInstanceUID = sopInstanceUID
         self.gatewayInstance = gatewayInstance
+        self.sopClassUID = sopClassUID
+        self.seriesInstanceUID = seriesInstanceUID
         self.outcome = outcome
         self.reasonName = reasonName
         self.reason = reason
+    }
+    init(_ row: Row) {
+        self.init(
+            study: StudyKey(row), sopInstanceUID: row["sop_instance_uid"], gatewayInstance: row["gateway_instance"],
+            sopClassUID: row["sop_class_uid"], seriesInstanceUID: row["series_instance_uid"],
+            outcome: Outcome(rawValue: row["outcome"]) ?? .ignored, reasonName: row["reason_name"],
+            reason: row["reason"])
     }
 }

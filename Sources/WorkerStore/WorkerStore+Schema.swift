@@ -11,6 +11,7 @@ extension WorkerStore {
             try db.execute(sql: studies)
             try db.execute(sql: labels)
             try db.execute(sql: models)
+            try db.execute(sql: results)
             try AuditLog.migrate(db)
         }
         return migrator
@@ -65,6 +66,8 @@ extension WorkerStore {
             study_instance_uid TEXT NOT NULL,
             sop_instance_uid TEXT NOT NULL,
             gateway_instance TEXT NOT NULL,
+            sop_class_uid TEXT NOT NULL,
+            series_instance_uid TEXT NOT NULL,
             outcome TEXT NOT NULL,
             reason_name TEXT NOT NULL,
             reason TEXT NOT NULL,

@@ -49,13 +49,10 @@ extension WorkerTransaction {
     // MARK: Instances
 
     public func instance(_ study: StudyKey, _ sopInstanceUID: String) throws -> InstanceRow? {
-        let row = try Row.fetchOne(
+        try Row.fetchOne(
             db, sql: "SELECT * FROM instance WHERE gateway = ? AND study_instance_uid = ? AND sop_instance_uid = ?",
-            arguments: [study.gateway, study.studyInstanceUID, sopInstanceUID])
-        guard let row else { return nil }
-        return InstanceRow(
-            study: study, sopInstanceUID: sopInstanceUID, gatewayInstance: row["gateway_instance"],
-            outcome: .init(rawValue: row["outcome"]) ?? .ignored, reasonName: row["reason_name"], reason: row["reason"])
+            arguments: [study.gateway, study.studyInstanceUID, sopInstanceUID]
+        ).map(InstanceRow.init)
     }
 
     /// Adds the instance or replaces what was known about it. The study has to be there.
@@ -63,12 +60,14 @@ extension WorkerTransaction {
         try db.execute(
             sql: """
                 INSERT OR REPLACE INTO instance (
-                    gateway, study_instance_uid, sop_instance_uid, gateway_instance, outcome, reason_name, reason)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
+                    gateway, study_instance_uid, sop_instance_uid, gateway_instance, sop_class_uid, series_instance_uid,
+                    outcome, reason_name, reason)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 instance.study.gateway, instance.study.studyInstanceUID, instance.sopInstanceUID,
-                instance.gatewayInstance, instance.outcome.rawValue, instance.reasonName, instance.reason,
+                instance.gatewayInstance, instance.sopClassUID, instance.seriesInstanceUID, instance.outcome.rawValue,
+                instance.reasonName, instance.reason,
             ])
     }
 

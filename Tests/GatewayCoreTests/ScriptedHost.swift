@@ -16,6 +16,9 @@ final class ScriptedHost: Sendable {
         var failReads = false
         var refuseFlags = false
         var refuseLog = false
+        /// Codes of the next calls of store_instance.
+        var storing: [Int32] = []
+        var stored: [[UInt8]] = []
         /// Studies whose flags are refused.
         var refusedStudies: Set<String> = []
         var isDestroyed = false
@@ -77,6 +80,17 @@ final class ScriptedHost: Sendable {
             calling_ae_title: { context, id, title, capacity in
                 strncpy(title!, "SENDER-OF-" + String(cString: id!).uppercased(), capacity)
                 return 0
+            },
+            store_instance: { context, bytes, size in
+                let file = Array(UnsafeRawBufferPointer(start: bytes, count: size))
+                return ScriptedHost.from(context).state.withLock { state in
+                    if !state.storing.isEmpty {
+                        let code = state.storing.removeFirst()
+                        if code != 0 { return code }
+                    }
+                    state.stored.append(file)
+                    return 0
+                }
             })
     }
 

@@ -15,6 +15,8 @@ import Testing
         .fetched(request: 3, instance: instance, found: true), .fetched(request: 4, instance: instance, found: false),
         .studyComplete(studyInstanceUID: "1.2.3"), .review(id: "r1"),
         .flagAck(flag: "f", revision: 2, held: 3, receipt: receipt), .bye,
+        .resultAck(object: "2.25.1", accepted: true, reason: ""),
+        .resultAck(object: "2.25.1", accepted: false, reason: "no-archive"),
         .error(name: "not-text", text: "a field that is not UTF-8"),
     ]
 
@@ -31,6 +33,10 @@ import Testing
         .fetch(request: 1, instance: instance), .flag(flag: "f", revision: 1, studyInstanceUID: "1.2.3"),
         .reviewAck(review: "r", accepted: true, reason: "", receipt: receipt),
         .reviewAck(review: "r", accepted: false, reason: "no study", receipt: receipt),
+        .ack(
+            sequence: 9, instance: instance, outcome: .ownResult, studyInstanceUID: "1.2.3", reason: "",
+            receipt: receipt),
+        .result(object: "2.25.1", kind: "report", studyInstanceUID: "1.2.3"),
         .modelStatus, .bye, .error(name: "n", text: "t"),
     ]
 

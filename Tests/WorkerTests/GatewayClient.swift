@@ -17,6 +17,11 @@ final class GatewayClient {
     private(set) var received: [ToGateway] = []
     private(set) var flags: [Flag] = []
     private(set) var status: [String: Any] = [:]
+    private(set) var results: [(object: String, kind: String, file: Data)] = []
+    private(set) var fetches = 0
+    /// How many of the next fetches are answered with “gone”.
+    var lost = 0
+    private var archive: [String: Data] = [:]
 
     /// - Parameters:
     ///   - keys: with which CURVE is spoken; nil for none.
@@ -37,6 +42,7 @@ final class GatewayClient {
     func instance(_ bytes: Data, id: String? = nil) throws -> Int64 {
         sequence += 1
         let instance = try #require(GatewayInstanceID(id ?? "instance-\(sequence)"))
+        archive[instance.text] = bytes
         try send(
             .instance(
                 sequence: sequence, instance: instance,
@@ -88,6 +94,12 @@ final class GatewayClient {
                 .flagAck(
                     flag: flag, revision: revision, held: revision,
                     receipt: Receipt(state: receipts.state, serial: receipts.serial)))
+        case .result(let object, let kind, _): results.append((object, kind, payload))
+        case .fetch(let request, let instance):
+            fetches += 1
+            let file = lost > 0 ? nil : archive[instance.text]
+            lost = max(0, lost - 1)
+            try send(.fetched(request: request, instance: instance, found: file != nil), file ?? Data())
         case .modelStatus: status = (try JSONSerialization.jsonObject(with: payload) as? [String: Any]) ?? [:]
         default: break
         }

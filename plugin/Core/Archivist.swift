@@ -18,6 +18,7 @@ final class Archivist {
     private let log: LogReading
     private var looksForStudies = false
     private var looksForFlags = false
+    private var looksForResults = false
     // What the host refused last: it is passed by, so that it does not hold up the rest, until the end is reached.
     private var refusedStudy: Int64?
     private var refusedFlag = ""
@@ -71,14 +72,17 @@ final class Archivist {
             refusals = 0
             looksForStudies = true
             looksForFlags = true
+            looksForResults = true
         }
         if shared.handOver.takeMissed() || shared.takeErrand(.reconcile) || now >= reconcileAt { isReconciling = true }
         do {
             if looksForStudies { try resolveStudies() }
             if looksForFlags { try showFlag() }
+            if looksForResults { try storeResult() }
         } catch {
             looksForStudies = false
             looksForFlags = false
+            looksForResults = false
             lookAgainLater()
         }
         if isReconciling { reconcile(now) }
@@ -87,7 +91,7 @@ final class Archivist {
             inspectAt = now &+ Archivist.inspectMilliseconds
             shared.store.inspect()
         }
-        return looksForStudies || looksForFlags || isReconciling
+        return looksForStudies || looksForFlags || looksForResults || isReconciling
     }
 
     private func lookAgainLater() { lookAgainAt = Clock.steadyMilliseconds() &+ Archivist.retryMilliseconds }
@@ -128,6 +132,23 @@ final class Archivist {
         } else {
             refusedFlag = flag.flag
             _ = mayGoOnAfterRefusal()
+        }
+    }
+
+    private func storeResult() throws(SQLiteError) {
+        guard let result = try shared.store.resultToStore() else {
+            looksForResults = false
+            return
+        }
+        switch shared.host.store(result.file) {
+        case Code.ok: try shared.store.markStored(result.object, refusal: nil)
+        case Code.badArgument:
+            shared.host.warning("The gateway refused a result of the worker; /gantry/studies says which.")
+            try shared.store.markStored(result.object, refusal: "refused by the gateway")
+        default:
+            // The same object comes first again: nothing is stored before the host can.
+            looksForResults = false
+            lookAgainLater()
         }
     }
 

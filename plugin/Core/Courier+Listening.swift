@@ -9,6 +9,9 @@ extension Courier {
 
     private static let mostFetches = 1_024
 
+    /// A report or a key image is far smaller.
+    private static let largestResultBytes = 64 << 20
+
     func listen(to index: Int) throws(ZeroMQError) {
         let link = links[index]
         while let change = try link.nextChange() {
@@ -76,6 +79,11 @@ extension Courier {
                         flag: flag, revision: Int64(revision), studyInstanceUID: studyInstanceUID, json: payload.text,
                         worker: link.name, workerState: link.receipts.state)
                 ))
+        case .result(let object, let kind, let studyInstanceUID):
+            take(
+                Store.ResultMessage(
+                    object: object, kind: kind, studyInstanceUID: studyInstanceUID,
+                    file: payload.count <= Courier.largestResultBytes ? payload.bytes : []), from: index)
         case .reviewAck(let review, let accepted, let reason, let receipt):
             guard link.receipts.mayHold(receipt) else { return }
             reviewAnswers.append(.init(review: review, accepted: accepted, reason: reason, receipt: receipt))
@@ -87,6 +95,19 @@ extension Courier {
             link.lastError = text
             shared.host.warning("The worker at \(link.address.endpoint) did not take a message: \(name), \(text)")
         }
+    }
+
+    private func take(_ result: Store.ResultMessage, from index: Int) {
+        let refusal: String? =
+            if !shared.host.storesInstances {
+                "no-archive: this gateway stores no results"
+            } else if result.file.isEmpty {
+                "bad-size: a result is 1 to \(Courier.largestResultBytes) bytes"
+            } else {
+                nil
+            }
+        guard let refusal else { return results.append((link: index, message: result)) }
+        _ = try? links[index].send(.resultAck(object: result.object, accepted: false, reason: refusal))
     }
 
     private func greet(_ index: Int, _ greeting: WorkerLink.Greeting) {

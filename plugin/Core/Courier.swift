@@ -21,6 +21,7 @@ final class Courier {
     var settlements: [Settlement] = []
     var flags: [(link: Int, message: Store.FlagMessage)] = []
     var reviewAnswers: [Store.ReviewAnswer] = []
+    var results: [(link: Int, message: Store.ResultMessage)] = []
     private var saveAtSteadyMilliseconds: Int64 = 0
 
     // Committed and on their way; see Courier+Sending.
@@ -155,14 +156,16 @@ final class Courier {
             try saveArrivalsAndSettlements()
             try saveFlags()
             try saveReviewAnswers()
+            try saveResults()
         } catch {
             saveAtSteadyMilliseconds = now &+ 1_000
             // The bytes are given back: the archive has them, and memory stays bounded by the ids.
             for index in arrivals.indices { dropPayload(of: &arrivals[index]) }
             shared.window.openToHook(bytes: 0)
-            // The worker repeats flags and review answers until they are acknowledged.
+            // The worker repeats flags, review answers and results until they are acknowledged.
             flags.removeAll()
             reviewAnswers.removeAll()
+            results.removeAll()
         }
     }
 
@@ -227,6 +230,17 @@ final class Courier {
         guard !reviewAnswers.isEmpty else { return }
         if try shared.store.save(reviewAnswers: reviewAnswers) { backlogMayHaveMore = true }
         reviewAnswers.removeAll()
+    }
+
+    private func saveResults() throws(SQLiteError) {
+        guard !results.isEmpty else { return }
+        try shared.store.save(results: results.map(\.message))
+        for (link, message) in results where links.indices.contains(link) {
+            // A lost acknowledgement makes the worker repeat the result, which does no harm.
+            _ = try? links[link].send(.resultAck(object: message.object, accepted: true, reason: ""))
+        }
+        results.removeAll()
+        shared.askArchivist(.look)
     }
 
     /// When a damaged database was set aside, its numbers mean nothing any more.

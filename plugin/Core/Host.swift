@@ -127,6 +127,17 @@ final class Host: @unchecked Sendable {
         return code == Code.ok
     }
 
+    var storesInstances: Bool { unsafe callbacks.store_instance != nil }
+
+    /// The host's code: ok, bad argument when it will never store it, another one when it may later.
+    func store(_ file: [UInt8]) -> Int32 {
+        guard let store = unsafe callbacks.store_instance else { return Code.badArgument }
+        return unsafe file.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return Code.badArgument }
+            return unsafe store(callbacks.context, base, bytes.count)
+        }
+    }
+
     /// One page of the host's log after `position`; nil for `position` asks where the log ends. Nil when the host
     /// cannot say at present.
     func readLog(after position: String?) -> LogPage? {

@@ -6,7 +6,9 @@ struct Metrics {
     /// Bounds of the exported histogram, in microseconds; some of the hook's own.
     static let hookBounds: Set<Int64> = [5, 10, 20, 40, 60, 80, 100, 150, 250, 500, 1_000, 5_000, 20_000]
     static let urgencies = ["none", "routine", "urgent", "critical"]
-    static let outcomes = ["scored", "ignored", "set-aside", Settlement.routedAway, Settlement.tooLarge]
+    static let outcomes = [
+        "scored", "ignored", "set-aside", Settlement.routedAway, Settlement.tooLarge, "own-result",
+    ]
 
     private(set) var all: [Metric] = []
 

@@ -73,6 +73,10 @@ extension Store {
                         'set_aside', (SELECT count(*) FROM o WHERE outcome = 'set-aside'),
                         'routed_away', (SELECT count(*) FROM o WHERE outcome = 'routed-away')),
                     'flags', \(Store.flagsOfStudy), 'reviews', \(Store.reviewsOfStudy),
+                    'results', (SELECT json_group_array(json_object('sop_instance_uid', object, 'kind', kind,
+                        'state', state, 'reason', reason, 'at_ms', at_ms))
+                        FROM (SELECT * FROM result WHERE study_instance_uid = s.study_instance_uid
+                            ORDER BY at_ms, object)),
                     'set_aside', (SELECT json_group_array(json_object(
                         'gateway_instance', instance, 'reason', reason, 'at_ms', at_ms))
                         FROM (SELECT * FROM o WHERE outcome = 'set-aside' ORDER BY at_ms, instance LIMIT 10000)),
@@ -100,6 +104,8 @@ extension Store {
                         FROM (SELECT urgency, count(*) AS n FROM flag GROUP BY urgency)),
                     'reviews', (SELECT json_group_object(state, n)
                         FROM (SELECT state, count(*) AS n FROM review GROUP BY state)),
+                    'results', (SELECT json_group_object(state, n)
+                        FROM (SELECT state, count(*) AS n FROM result GROUP BY state)),
                     'log', (SELECT json_group_object(name, value) FROM fact))
                 """
             ) { $0.text(0) }

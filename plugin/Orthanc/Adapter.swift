@@ -38,6 +38,7 @@ final class Adapter: @unchecked Sendable {
         unsafe host.read_log = hostReadLog
         unsafe host.destroy = hostDestroy
         unsafe host.calling_ae_title = hostCallingAETitle
+        unsafe host.store_instance = hostStoreInstance
         var reason = [CChar](repeating: 0, count: 512)
         let code = unsafe settings.section.withCString { section in
             unsafe AdapterSettings.names.joined(separator: " ").withCString { names in

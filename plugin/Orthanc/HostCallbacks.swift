@@ -103,6 +103,15 @@ func hostReadLog(
     return ok
 }
 
+func hostStoreInstance(_ context: UnsafeMutableRawPointer?, _ bytes: UnsafeRawPointer?, _ size: Int) -> Int32 {
+    guard let adapter = unsafe adapter(context), let bytes = unsafe bytes, size > 0 else { return badArgument }
+    switch unsafe adapter.orthanc.post("/instances", bytes, count: size) {
+    case .ok: return ok
+    case .failed(let code) where code == OrthancPluginErrorCode_BadFileFormat.rawValue: return badArgument
+    case .notFound, .failed: return unavailable
+    }
+}
+
 func hostCallingAETitle(
     _ context: UnsafeMutableRawPointer?, _ id: UnsafePointer<CChar>?, _ title: UnsafeMutablePointer<CChar>?,
     _ capacity: Int

@@ -65,6 +65,13 @@ final class Orthanc: @unchecked Sendable {
         return unsafe answer(code, &buffer)
     }
 
+    func post(_ path: String, _ body: UnsafeRawPointer, count: Int) -> Answer {
+        var buffer = unsafe OrthancPluginMemoryBuffer()
+        let bytes = unsafe body.assumingMemoryBound(to: CChar.self)
+        let code = unsafe OrthancPluginRestApiPost(context, &buffer, path, bytes, UInt32(clamping: count))
+        return unsafe answer(code, &buffer)
+    }
+
     func put(_ path: String, _ body: String) -> Answer {
         var buffer = unsafe OrthancPluginMemoryBuffer()
         let size = UInt32(clamping: body.utf8.count)

@@ -29,6 +29,13 @@ final class Statement {
             // SQLITE_TRANSIENT: SQLite makes its own copy of the text.
             let transient = unsafe unsafeBitCast(-1, to: sqlite3_destructor_type.self)
             return unsafe sqlite3_bind_text(raw, index, text, Int32(clamping: text.utf8.count), transient)
+        case .blob(let bytes):
+            let transient = unsafe unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+            return unsafe bytes.withUnsafeBytes { buffer in
+                // A null pointer would bind NULL.
+                guard let base = buffer.baseAddress else { return unsafe sqlite3_bind_zeroblob(raw, index, 0) }
+                return unsafe sqlite3_bind_blob(raw, index, base, Int32(clamping: buffer.count), transient)
+            }
         }
     }
 
@@ -56,5 +63,12 @@ public struct Row {
     public func text(_ column: Int32) -> String? {
         guard let bytes = unsafe sqlite3_column_text(statement.raw, column) else { return nil }
         return unsafe String(cString: bytes)
+    }
+
+    /// Empty for NULL.
+    public func blob(_ column: Int32) -> [UInt8] {
+        guard let bytes = unsafe sqlite3_column_blob(statement.raw, column) else { return [] }
+        let count = unsafe Int(max(sqlite3_column_bytes(statement.raw, column), 0))
+        return unsafe [UInt8](UnsafeRawBufferPointer(start: bytes, count: count))
     }
 }

@@ -6,6 +6,7 @@ public enum Value: Sendable, Equatable, ExpressibleByIntegerLiteral, Expressible
     case integer(Int64)
     case real(Double)
     case text(String)
+    case blob([UInt8])
     case null
 
     public init(integerLiteral value: Int64) { self = .integer(value) }

@@ -132,6 +132,11 @@ typedef struct gantry_host {
      *  GANTRY_NOT_FOUND when it came otherwise. Asked for instances that read_log told, when a routing rule wants to
      *  know it. */
     int32_t (*calling_ae_title)(void *context, const char *instance_id, char *title, size_t capacity);
+    /** Optional. Stores a DICOM file about a study, such as a structured report, in the host's archive; `bytes` are
+     *  borrowed for the call. May be called again with the same SOPInstanceUID for a file that the host already has.
+     *  GANTRY_BAD_ARGUMENT: the host will never store it; another code than GANTRY_OK: called again later. Without it
+     *  the worker's results exist as flags alone. The host tells Gantry about the instance as about any other. */
+    int32_t (*store_instance)(void *context, const void *bytes, size_t size);
 } gantry_host;
 
 typedef struct gantry_options {

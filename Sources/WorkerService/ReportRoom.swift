@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import Logging
+import ModelPackage
+import Results
+import Synchronization
+import Triage
+import Wire
+import WorkerStore
+import ZeroMQ
+
+/// The thread that turns final flags into DICOM objects and sees that each gets to the gateway that holds the study.
+///
+/// It asks the gateway for the slice that says most, makes the objects when it comes, commits them, and sends them until
+/// they are acknowledged. One study at a time: a flag never waits for it.
+final class ReportRoom: @unchecked Sendable {
+    /// A flag whose slice was asked for.
+    private struct Request {
+        var number: Int64
+        var flag: FlagRow
+        var evidence: [FindingResult.Evidence]
+        var deadline: Int64
+    }
+
+    private static let answerMilliseconds: Int64 = 30_000
+    private static let retryMilliseconds: Int64 = 30_000
+    private static let pollMilliseconds: Int64 = 500
+    /// Objects sent in one go: some megabytes.
+    private static let objectsAtOnce = 8
+
+    private let settings: WorkerSettings
+    private let store: WorkerStore
+    private let shelf: ModelShelf
+    private let events: Conveyor<ReportEvent>
+    private let timepiece: Timepiece
+    private let log: Logger
+    private let gateways: @Sendable () -> Set<String>
+    private let post: @Sendable (_ gateway: String, _ message: ToGateway, _ payload: [UInt8]) -> Void
+    private let isStopping = Atomic<Bool>(false)
+    private let thread = Mutex<ZeroMQ.Thread?>(nil)
+
+    // Unchecked: touched by the room's own thread alone.
+    private var request: Request?
+    private var lastNumber: Int64 = 0
+    /// Flags that could not be worked on a moment ago, and when to look at them again.
+    private var putOff: [String: Int64] = [:]
+    private var sentAt: [String: Int64] = [:]
+
+    /// Starts the thread.
+    ///
+    /// - Parameters:
+    ///   - events: closed by the owner before `stop`.
+    ///   - gateways: the ones that can be spoken to now; any thread.
+    ///   - post: puts a message into a gateway's mailbox; any thread.
+    init(
+        settings: WorkerSettings, store: WorkerStore, shelf: ModelShelf, events: Conveyor<ReportEvent>,
+        timepiece: Timepiece, log: Logger, gateways: @escaping @Sendable () -> Set<String>,
+        post: @escaping @Sendable (_ gateway: String, _ message: ToGateway, _ payload: [UInt8]) -> Void
+    ) throws {
+        self.settings = settings
+        self.store = store
+        self.shelf = shelf
+        self.events = events
+        self.timepiece = timepiece
+        self.log = log
+        self.gateways = gateways
+        self.post = post
+        let thread = ZeroMQ.Thread { [self] in self.run() }
+        try thread.start()
+        self.thread.withLock { $0 = thread }
+    }
+
+    /// Ends the thread after the study it works on; the event conveyor has to be closed first.
+    func stop() {
+        isStopping.store(true, ordering: .relaxed)
+        thread.withLock { thread in
+            defer { thread = nil }
+            return thread
+        }?.join()
+    }
+
+    private func run() {
+        ZeroMQ.Thread.nameCurrent("gantry-reports")
+        // Everything else this process does is more urgent (nice(2) is per thread on Linux).
+        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+        var failures = 0
+        while !isStopping.load(ordering: .relaxed) {
+            let batch = events.take(upTo: 16, milliseconds: Self.pollMilliseconds)
+            do {
+                for event in batch { try handle(event) }
+                try ask()
+                try send()
+                failures = 0
+            } catch {
+                failures += 1
+                if failures == 1 { log.error("results cannot be committed or read, trying again: \(error)") }
+                request = nil
+                usleep(500_000)
+            }
+        }
+    }
+
+    private func handle(_ event: ReportEvent) throws {
+        switch event {
+        case .acknowledged(let gateway, let object, let refusal):
+            try store.write { try $0.acknowledgeResult(object, gateway: gateway, refusal: refusal) }
+            sentAt["\(gateway)\n\(object)"] = nil
+            if let refusal { log.warning("gateway \(gateway) refused a result: \(refusal)") }
+        case .fetched(let number, let file):
+            guard var waiting = request, waiting.number == number else { return }
+            guard let file else {
+                // The archive may have lost this slice and still hold the others.
+                waiting.evidence.removeFirst()
+                request = waiting
+                return try fetchNext()
+            }
+            request = nil
+            try make(waiting.flag, waiting.evidence[0], file)
+        }
+    }
+
+    // MARK: Asking for the slice
+
+    /// Takes the next due flag of a gateway that can be spoken to, unless one is being worked on.
+    private func ask() throws {
+        let now = timepiece.monotonic()
+        if let waiting = request {
+            guard now >= waiting.deadline else { return }
+            putOff[waiting.flag.flag + waiting.flag.study.gateway] = now + Self.retryMilliseconds
+            request = nil
+        }
+        putOff = putOff.filter { $0.value > now }
+        for gateway in gateways() {
+            let due = try store.read { try $0.dueReports(gateway: gateway, limit: 1 + putOff.count) }
+            guard let flag = due.first(where: { putOff[$0.flag + gateway] == nil }) else { continue }
+            guard let document = document(flag), let finding = document.leading, !finding.evidence.isEmpty else {
+                try store.write {
+                    try $0.finishReport(flag, objects: [], failure: "no-evidence: the flag names no slice")
+                }
+                continue
+            }
+            lastNumber += 1
+            request = Request(
+                number: lastNumber, flag: flag,
+                evidence: finding.evidence.sorted { $0.probability > $1.probability }, deadline: 0)
+            return try fetchNext()
+        }
+    }
+
+    private func fetchNext() throws {
+        guard var waiting = request else { return }
+        guard let slice = waiting.evidence.first else {
+            request = nil
+            return try fail(waiting.flag, "gone: the gateway no longer has the slices that carry the evidence")
+        }
+        guard let instance = GatewayInstanceID(slice.gatewayInstance) else {
+            request = nil
+            return try fail(waiting.flag, "bad-id: the slice's id is none of a gateway")
+        }
+        waiting.deadline = timepiece.monotonic() + Self.answerMilliseconds
+        request = waiting
+        post(waiting.flag.study.gateway, .fetch(request: waiting.number, instance: instance), [])
+    }
+
+    private func fail(_ flag: FlagRow, _ reason: String) throws {
+        log.warning("a final flag could not be told as DICOM objects: \(reason)")
+        try store.write { try $0.finishReport(flag, objects: [], failure: reason) }
+    }
+
+    private func document(_ flag: FlagRow) -> (flag: Flag, leading: FindingResult?)? {
+        guard let flag = try? JSONDecoder().decode(Flag.self, from: Data(flag.document.utf8)) else { return nil }
+        return (flag, StudyResult.leadingFinding(of: flag))
+    }
+
+    // MARK: Making
+
+    private func make(_ row: FlagRow, _ slice: FindingResult.Evidence, _ file: Data) throws {
+        guard let (flag, leading) = document(row), let leading else { return }
+        let known = try store.read { transaction in
+            let version = try Hash(hex: row.modelVersion).flatMap { try transaction.version($0) }
+            return (
+                model: try version.flatMap { try shelf.model($0, transaction) },
+                images: try transaction.scoredInstances(row.study, version: row.modelVersion),
+                last: try transaction.lastResult(
+                    row.study, version: row.modelVersion, kind: ResultKind.report.rawValue)
+            )
+        }
+        guard let model = known.model else { return try fail(row, "no-package: the model is not installed any more") }
+        var result = StudyResult(
+            flag: flag, manifest: model.manifest, images: known.images.map(InstanceReference.init), predecessor: nil,
+            programVersion: GatewayLink.programVersion)
+        if let last = known.last, last.sopInstanceUID != result.reference(.report).sopInstanceUID {
+            result.predecessor = InstanceReference(
+                sopClassUID: last.sopClassUID, sopInstanceUID: last.sopInstanceUID,
+                seriesInstanceUID: last.seriesInstanceUID)
+        }
+        var objects: [ResultObject] = []
+        var failures: [String] = []
+        do {
+            objects.append(try result.report(original: file))
+        } catch {
+            failures.append("report-failed: \(error)")
+        }
+        do {
+            objects.append(try result.keyImage(original: file, finding: leading, frame: slice.frame))
+        } catch {
+            failures.append("key-image-failed: \(error)")
+        }
+        for failure in failures { log.warning("a result could not be made: \(failure)") }
+        let rows = objects.map { object in
+            ResultRow(
+                study: row.study, modelVersion: row.modelVersion, kind: object.kind.rawValue,
+                sopClassUID: object.reference.sopClassUID, sopInstanceUID: object.reference.sopInstanceUID,
+                seriesInstanceUID: object.reference.seriesInstanceUID, revision: row.revision, file: object.file)
+        }
+        try store.write {
+            try $0.finishReport(
+                row, objects: rows, failure: failures.isEmpty ? nil : failures.joined(separator: "; "))
+        }
+    }
+
+    // MARK: Sending
+
+    /// Sends what is due to the gateways that are there, again when it was not acknowledged.
+    private func send() throws {
+        let now = timepiece.monotonic()
+        sentAt = sentAt.filter { now - $0.value < Int64(settings.resendSeconds * 1000) }
+        for gateway in gateways() {
+            for object in try store.read({ try $0.dueResults(gateway: gateway, limit: Self.objectsAtOnce) }) {
+                let name = "\(gateway)\n\(object.sopInstanceUID)"
+                guard sentAt[name] == nil else { continue }
+                sentAt[name] = now
+                post(
+                    gateway,
+                    .result(
+                        object: object.sopInstanceUID, kind: object.kind,
+                        studyInstanceUID: object.study.studyInstanceUID), Array(object.file))
+            }
+        }
+    }
+}
+
+extension InstanceReference {
+    fileprivate init(_ row: InstanceRow) {
+        self.init(
+            sopClassUID: row.sopClassUID, sopInstanceUID: row.sopInstanceUID, seriesInstanceUID: row.seriesInstanceUID)
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+extension WorkerStore {
+    static let results = """
+        -- Which final flags have to be told to the archive as DICOM objects.
+        CREATE TABLE report (
+            gateway TEXT NOT NULL,
+            study_instance_uid TEXT NOT NULL,
+            model_version TEXT NOT NULL,
+            -- of the flag
+            revision INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('due', 'made', 'failed')),
+            reason TEXT NOT NULL,
+            PRIMARY KEY (gateway, study_instance_uid, model_version)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX report_due ON report (gateway) WHERE state = 'due';
+
+        -- The objects. The file is kept until the gateway has it.
+        CREATE TABLE result (
+            gateway TEXT NOT NULL,
+            sop_instance_uid TEXT NOT NULL,
+            study_instance_uid TEXT NOT NULL,
+            model_version TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            sop_class_uid TEXT NOT NULL,
+            series_instance_uid TEXT NOT NULL,
+            revision INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('due', 'delivered', 'refused')),
+            reason TEXT NOT NULL,
+            file BLOB NOT NULL,
+            PRIMARY KEY (gateway, sop_instance_uid)
+        ) STRICT;
+        CREATE INDEX result_due ON result (gateway) WHERE state = 'due';
+        CREATE INDEX result_study ON result (gateway, study_instance_uid, model_version, kind, revision);
+        """
+}

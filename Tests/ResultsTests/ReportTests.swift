@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
+import Imaging
+import ModelPackage
+import Testing
+
+@testable import Results
+
+struct ReportTests {
+    @Test func `dciodvfy finds no error in a report`() throws {
+        let example = try Example()
+        let report = try example.report(example.result())
+        let errors = try Tool.errors(in: report.file)
+        #expect(errors == [])
+    }
+
+    @Test func `dciodvfy finds no error in a report of a package without codes`() throws {
+        let example = try Example(code: nil)
+        let report = try example.report(example.result())
+        let errors = try Tool.errors(in: report.file)
+        #expect(errors == [])
+        #expect(try Tool.dsrdump.says(about: report.file).contains("99GANTRY"))
+    }
+
+    @Test func `dsrdump reads finding probability model and evidence`() throws {
+        let example = try Example()
+        let result = example.result()
+        let text = try Tool.dsrdump.says(["+Pc", "+Pl"], about: try example.report(result).file)
+        for expected in [
+            "Imaging Measurement Report", "Device Observer Name", "1386000", "\"97.00\"", "\"50.00\"",
+            result.flag.model.version.hex, result.flag.model.package.hex, "Skull fracture", "Present", "Absent",
+            "AI result - not for diagnosis", "Kopf-CT fur Blutungen - Test", "Image Library",
+        ] {
+            #expect(text.contains(expected), "\(expected) is missing in:\n\(text)")
+        }
+    }
+
+    @Test func `every instance that the model has seen is in the evidence`() throws {
+        let example = try Example()
+        let text = try Tool.dcmdump.says(["+P", "0040,a375"], about: try example.report(example.result()).file)
+        #expect(try !#require(example.images.first).sopInstanceUID.isEmpty)
+        for image in example.images { #expect(text.contains("[\(image.sopInstanceUID)]")) }
+    }
+
+    @Test func `a revised report names the one before`() throws {
+        let example = try Example()
+        let first = try example.report(example.result(5))
+        let second = try example.report(example.result(predecessor: first.reference))
+        #expect(first.reference.sopInstanceUID != second.reference.sopInstanceUID)
+        #expect(first.reference.seriesInstanceUID == second.reference.seriesInstanceUID)
+        let text = try Tool.dcmdump.says(["+P", "0040,a360"], about: second.file)
+        #expect(text.contains("[\(first.reference.sopInstanceUID)]"))
+        let errors = try Tool.errors(in: second.file)
+        #expect(errors == [])
+    }
+
+    @Test func `the same study and model give the same UIDs`() throws {
+        let example = try Example()
+        let result = example.result()
+        var shuffled = result.images
+        shuffled.reverse()
+        let again = StudyResult(
+            flag: result.flag, manifest: result.manifest, images: shuffled, predecessor: nil, programVersion: "9")
+        for kind in ResultKind.allCases {
+            #expect(result.reference(kind) == again.reference(kind))
+            #expect(result.reference(kind).sopInstanceUID.utf8.count <= 64)
+        }
+        #expect(result.reference(.report) != result.reference(.keyImage))
+    }
+
+    @Test func `patient study and character set are those of the original`() throws {
+        let example = try Example()
+        let original = try DicomInstance(example.originals[0])
+        for file in [
+            try example.report(example.result()).file, try example.keyImage(example.result()).file,
+        ] {
+            let made = try DicomInstance(file)
+            #expect(made.patientName == original.patientName)
+            #expect(made.patientID == original.patientID)
+            #expect(made.birthDate == original.birthDate)
+            #expect(made.studyInstanceUID == original.studyInstanceUID)
+            #expect(made.accessionNumber == original.accessionNumber)
+            #expect(made.studyDate == original.studyDate)
+            #expect(made.seriesInstanceUID != original.seriesInstanceUID)
+            let text = try Tool.dcmdump.says(["+P", "0008,0005"], about: file)
+            #expect(text == (try Tool.dcmdump.says(["+P", "0008,0005"], about: example.originals[0])))
+        }
+    }
+
+    @Test func `Gantry knows its own objects`() throws {
+        let example = try Example()
+        for file in [
+            try example.report(example.result()).file, try example.keyImage(example.result()).file,
+        ] {
+            let made = try DicomInstance(file)
+            #expect(OwnResult.matches(manufacturer: made.manufacturer, sopClassUID: made.sopClassUID?.text))
+        }
+        let original = try DicomInstance(example.originals[0])
+        #expect(!OwnResult.matches(manufacturer: original.manufacturer, sopClassUID: original.sopClassUID?.text))
+        // An image that only claims to be ours is looked at.
+        #expect(!OwnResult.matches(manufacturer: "Gantry", sopClassUID: original.sopClassUID?.text))
+    }
+
+    @Test func `an original that is not DICOM is an error and not a crash`() throws {
+        let example = try Example()
+        for bytes in [
+            Data(), Data("not DICOM".utf8), example.originals[0].prefix(200), Data(repeating: 255, count: 9000),
+        ] {
+            #expect(throws: ResultsError.self) { try example.result().report(original: bytes) }
+            #expect(throws: ResultsError.self) {
+                try example.result().keyImage(
+                    original: bytes, finding: example.result().flag.findings[0], frame: 0)
+            }
+        }
+    }
+}

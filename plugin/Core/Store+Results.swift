@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import SQLite
+
+/// Objects about studies, from the worker to the host's archive. The file is kept until the host has stored it.
+extension Store {
+    /// A result message as the worker sent it.
+    struct ResultMessage: Sendable {
+        var object: String
+        var kind: String
+        var studyInstanceUID: String
+        var file: [UInt8]
+    }
+
+    /// Commits objects, surviving a power cut: only then they are acknowledged. One that is known stays as it is.
+    func save(results: [ResultMessage]) throws(SQLiteError) {
+        try write(durable: true) { database throws(SQLiteError) in
+            for result in results {
+                try database.run(
+                    """
+                    INSERT OR IGNORE INTO result (object, study_instance_uid, kind, state, reason, at_ms, file)
+                    VALUES (?, ?, ?, 'due', '', ?, ?)
+                    """, .text(result.object), .text(result.studyInstanceUID), .text(result.kind),
+                    .integer(Clock.nowMilliseconds()), .blob(result.file))
+            }
+        }
+    }
+
+    /// An object that the host has not stored.
+    func resultToStore() throws(SQLiteError) -> StoredResult? {
+        try write { database throws(SQLiteError) in
+            try database.first("SELECT object, file FROM result WHERE state = 'due' ORDER BY at_ms LIMIT 1") { row in
+                StoredResult(object: row.text(0) ?? "", file: row.blob(1))
+            }
+        }
+    }
+
+    /// - Parameter refusal: why the host will never store it; nil: it has.
+    func markStored(_ object: String, refusal: String?) throws(SQLiteError) {
+        try write { database throws(SQLiteError) in
+            try database.run(
+                "UPDATE result SET state = ?, reason = ?, file = x'' WHERE object = ?",
+                .text(refusal == nil ? "stored" : "refused"), .text(refusal ?? ""), .text(object))
+        }
+    }
+}
