@@ -33,7 +33,7 @@ def results(hospital, study):
     by_kind = {}
     for entry in (found or {}).get("results", []):
         if entry["state"] == "stored":
-            by_kind.setdefault(entry["kind"], []).append(entry["sop_instance_uid"])
+            by_kind.setdefault(entry["kind"], []).append(entry["object"])
     return by_kind
 
 

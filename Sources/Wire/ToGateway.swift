@@ -20,8 +20,8 @@ public enum ToGateway: Sendable, Equatable {
     /// Repeated until `flagAck`.
     case flag(flag: String, revision: Int, studyInstanceUID: String)
     /// An object about a study, to be stored in the gateway's archive. Payload: a DICOM file. `object` is its
-    /// SOPInstanceUID, the same whenever it is made again. Repeated until `resultAck`.
-    case result(object: String, kind: String, studyInstanceUID: String)
+    /// SOPInstanceUID, the same whenever it is made again; `flag` names what it tells. Repeated until `resultAck`.
+    case result(object: String, kind: String, flag: String, studyInstanceUID: String)
     /// The verdict is committed as a label (`accepted`), or `reason` says why not; not to be sent again. Where the
     /// reason begins with `unknownStudy`, the worker has no such study: it takes the review after the study.
     case reviewAck(review: String, accepted: Bool, reason: String, receipt: Receipt)
@@ -62,8 +62,8 @@ public enum ToGateway: Sendable, Equatable {
         case .fetch(let request, let instance): Envelope(verb: "fetch", fields: [String(request), instance.text])
         case .flag(let flag, let revision, let studyInstanceUID):
             Envelope(verb: "flag", fields: [flag, String(revision), studyInstanceUID])
-        case .result(let object, let kind, let studyInstanceUID):
-            Envelope(verb: "result", fields: [object, kind, studyInstanceUID])
+        case .result(let object, let kind, let flag, let studyInstanceUID):
+            Envelope(verb: "result", fields: [object, kind, flag, studyInstanceUID])
         case .reviewAck(let review, let accepted, let reason, let receipt):
             Envelope(
                 verb: "review-ack",
@@ -98,9 +98,9 @@ public enum ToGateway: Sendable, Equatable {
                 flag: reader[0], revision: Int(truncatingIfNeeded: try reader.integer(1, "revision")),
                 studyInstanceUID: reader[2])
         case "result":
-            try reader.expect(3)
+            try reader.expect(4)
             guard GatewayInstanceID(reader[0]) != nil else { throw .badValue(verb: "result", field: "object") }
-            self = .result(object: reader[0], kind: reader[1], studyInstanceUID: reader[2])
+            self = .result(object: reader[0], kind: reader[1], flag: reader[2], studyInstanceUID: reader[3])
         case "review-ack":
             try reader.expect(5)
             guard reader[1] == "accepted" || reader[1] == "refused" else {

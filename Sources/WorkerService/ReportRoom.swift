@@ -209,7 +209,7 @@ final class ReportRoom: @unchecked Sendable {
         for failure in failures { log.warning("a result could not be made: \(failure)") }
         let rows = objects.map { object in
             ResultRow(
-                study: row.study, modelVersion: row.modelVersion, kind: object.kind.rawValue,
+                study: row.study, modelVersion: row.modelVersion, flag: row.flag, kind: object.kind.rawValue,
                 sopClassUID: object.reference.sopClassUID, sopInstanceUID: object.reference.sopInstanceUID,
                 seriesInstanceUID: object.reference.seriesInstanceUID, revision: row.revision, file: object.file)
         }
@@ -234,7 +234,7 @@ final class ReportRoom: @unchecked Sendable {
                     gateway,
                     .result(
                         object: object.sopInstanceUID, kind: object.kind,
-                        studyInstanceUID: object.study.studyInstanceUID), Array(object.file))
+                        flag: object.flag, studyInstanceUID: object.study.studyInstanceUID), Array(object.file))
             }
         }
     }

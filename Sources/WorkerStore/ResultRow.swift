@@ -5,6 +5,8 @@ import Foundation
 public struct ResultRow: Sendable, Equatable {
     public var study: StudyKey
     public var modelVersion: String
+    /// The flag that it tells.
+    public var flag: String
     /// What kind of object it is.
     public var kind: String
     public var sopClassUID: String
@@ -16,11 +18,12 @@ public struct ResultRow: Sendable, Equatable {
     public var file: Data
 
     public init(
-        study: StudyKey, modelVersion: String, kind: String, sopClassUID: String, sopInstanceUID: String,
+        study: StudyKey, modelVersion: String, flag: String, kind: String, sopClassUID: String, sopInstanceUID: String,
         seriesInstanceUID: String, revision: Int, file: Data
     ) {
         self.study = study
         self.modelVersion = modelVersion
+        self.flag = flag
         self.kind = kind
         self.sopClassUID = sopClassUID
         self.sopInstanceUID = sopInstanceUID

@@ -21,6 +21,7 @@ extension WorkerStore {
             sop_instance_uid TEXT NOT NULL,
             study_instance_uid TEXT NOT NULL,
             model_version TEXT NOT NULL,
+            flag TEXT NOT NULL,
             kind TEXT NOT NULL,
             sop_class_uid TEXT NOT NULL,
             series_instance_uid TEXT NOT NULL,

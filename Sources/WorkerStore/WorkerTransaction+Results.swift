@@ -55,13 +55,13 @@ extension WorkerTransaction {
             try db.execute(
                 sql: """
                     INSERT OR IGNORE INTO result (
-                        gateway, sop_instance_uid, study_instance_uid, model_version, kind, sop_class_uid,
+                        gateway, sop_instance_uid, study_instance_uid, model_version, flag, kind, sop_class_uid,
                         series_instance_uid, revision, state, reason, file)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'due', '', ?)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'due', '', ?)
                     """,
                 arguments: [
                     object.study.gateway, object.sopInstanceUID, object.study.studyInstanceUID, object.modelVersion,
-                    object.kind, object.sopClassUID, object.seriesInstanceUID, object.revision, object.file,
+                    object.flag, object.kind, object.sopClassUID, object.seriesInstanceUID, object.revision, object.file,
                 ])
         }
     }
@@ -85,7 +85,7 @@ extension WorkerTransaction {
             db,
             sql: """
                 SELECT *, x'' AS file FROM (
-                    SELECT gateway, study_instance_uid, model_version, kind, sop_class_uid, sop_instance_uid,
+                    SELECT gateway, study_instance_uid, model_version, flag, kind, sop_class_uid, sop_instance_uid,
                         series_instance_uid, revision FROM result
                     WHERE gateway = ? AND study_instance_uid = ? AND model_version = ? AND kind = ?
                     ORDER BY revision DESC LIMIT 1)
@@ -114,7 +114,7 @@ extension WorkerTransaction {
 extension ResultRow {
     fileprivate init(_ row: Row) {
         self.init(
-            study: StudyKey(row), modelVersion: row["model_version"], kind: row["kind"],
+            study: StudyKey(row), modelVersion: row["model_version"], flag: row["flag"], kind: row["kind"],
             sopClassUID: row["sop_class_uid"], sopInstanceUID: row["sop_instance_uid"],
             seriesInstanceUID: row["series_instance_uid"], revision: row["revision"], file: row["file"])
     }

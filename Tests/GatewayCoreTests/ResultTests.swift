@@ -24,7 +24,7 @@ import Wire
     }
 
     func send(_ object: String, _ file: String) throws -> ToWorker? {
-        try worker.say(.result(object: object, kind: "report", studyInstanceUID: "1.2.3"), payload: file)
+        try worker.say(.result(object: object, kind: "report", flag: "f", studyInstanceUID: "1.2.3"), payload: file)
         return try worker.next { if case .resultAck(object, _, _) = $0 { true } else { false } }?.message
     }
 
@@ -41,7 +41,8 @@ import Wire
             eventually {
                 let results = gateway.study("1.2.3").object["results"] as? [[String: Any]] ?? []
                 return results.map { $0["state"] as? String } == ["stored", "stored"]
-                    && results.first?["sop_instance_uid"] as? String == "2.25.1"
+                    && results.first?["object"] as? String == "2.25.1"
+                    && results.first?["flag"] as? String == "f"
             })
         #expect(gateway.number("results", "stored") == 2)
     }

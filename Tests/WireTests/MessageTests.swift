@@ -36,7 +36,7 @@ import Testing
         .ack(
             sequence: 9, instance: instance, outcome: .ownResult, studyInstanceUID: "1.2.3", reason: "",
             receipt: receipt),
-        .result(object: "2.25.1", kind: "report", studyInstanceUID: "1.2.3"),
+        .result(object: "2.25.1", kind: "report", flag: "f", studyInstanceUID: "1.2.3"),
         .modelStatus, .bye, .error(name: "n", text: "t"),
     ]
 

@@ -94,7 +94,7 @@ final class GatewayClient {
                 .flagAck(
                     flag: flag, revision: revision, held: revision,
                     receipt: Receipt(state: receipts.state, serial: receipts.serial)))
-        case .result(let object, let kind, _): results.append((object, kind, payload))
+        case .result(let object, let kind, _, _): results.append((object, kind, payload))
         case .fetch(let request, let instance):
             fetches += 1
             let file = lost > 0 ? nil : archive[instance.text]

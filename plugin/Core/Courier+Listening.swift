@@ -79,10 +79,10 @@ extension Courier {
                         flag: flag, revision: Int64(revision), studyInstanceUID: studyInstanceUID, json: payload.text,
                         worker: link.name, workerState: link.receipts.state)
                 ))
-        case .result(let object, let kind, let studyInstanceUID):
+        case .result(let object, let kind, let flag, let studyInstanceUID):
             take(
                 Store.ResultMessage(
-                    object: object, kind: kind, studyInstanceUID: studyInstanceUID,
+                    object: object, kind: kind, flag: flag, studyInstanceUID: studyInstanceUID,
                     file: payload.count <= Courier.largestResultBytes ? payload.bytes : []), from: index)
         case .reviewAck(let review, let accepted, let reason, let receipt):
             guard link.receipts.mayHold(receipt) else { return }

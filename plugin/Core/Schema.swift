@@ -65,8 +65,8 @@ enum Schema {
         CREATE TABLE rule_tally (rule TEXT PRIMARY KEY, instances INTEGER NOT NULL) STRICT, WITHOUT ROWID;
         -- Objects about studies, made by the worker; the file is kept until the host has stored it.
         CREATE TABLE result (
-            object TEXT PRIMARY KEY, study_instance_uid TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
-            reason TEXT NOT NULL, at_ms INTEGER NOT NULL, file BLOB NOT NULL) STRICT;
+            object TEXT PRIMARY KEY, study_instance_uid TEXT NOT NULL, kind TEXT NOT NULL, flag TEXT NOT NULL,
+            state TEXT NOT NULL, reason TEXT NOT NULL, at_ms INTEGER NOT NULL, file BLOB NOT NULL) STRICT;
         CREATE INDEX result_due ON result (at_ms) WHERE state = 'due';
         CREATE INDEX result_by_study ON result (study_instance_uid);
         -- Positions in the host's log: see Store+Log.

@@ -73,8 +73,8 @@ extension Store {
                         'set_aside', (SELECT count(*) FROM o WHERE outcome = 'set-aside'),
                         'routed_away', (SELECT count(*) FROM o WHERE outcome = 'routed-away')),
                     'flags', \(Store.flagsOfStudy), 'reviews', \(Store.reviewsOfStudy),
-                    'results', (SELECT json_group_array(json_object('sop_instance_uid', object, 'kind', kind,
-                        'state', state, 'reason', reason, 'at_ms', at_ms))
+                    'results', (SELECT json_group_array(json_object('object', object, 'kind', kind,
+                        'flag', flag, 'state', state, 'reason', reason, 'at_ms', at_ms))
                         FROM (SELECT * FROM result WHERE study_instance_uid = s.study_instance_uid
                             ORDER BY at_ms, object)),
                     'set_aside', (SELECT json_group_array(json_object(

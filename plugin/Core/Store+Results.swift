@@ -7,6 +7,8 @@ extension Store {
     struct ResultMessage: Sendable {
         var object: String
         var kind: String
+        /// The flag that it tells.
+        var flag: String
         var studyInstanceUID: String
         var file: [UInt8]
     }
@@ -17,10 +19,10 @@ extension Store {
             for result in results {
                 try database.run(
                     """
-                    INSERT OR IGNORE INTO result (object, study_instance_uid, kind, state, reason, at_ms, file)
-                    VALUES (?, ?, ?, 'due', '', ?, ?)
+                    INSERT OR IGNORE INTO result (object, study_instance_uid, kind, flag, state, reason, at_ms, file)
+                    VALUES (?, ?, ?, ?, 'due', '', ?, ?)
                     """, .text(result.object), .text(result.studyInstanceUID), .text(result.kind),
-                    .integer(Clock.nowMilliseconds()), .blob(result.file))
+                    .text(result.flag), .integer(Clock.nowMilliseconds()), .blob(result.file))
             }
         }
     }
