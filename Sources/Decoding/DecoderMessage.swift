@@ -85,7 +85,7 @@ extension ImagingError {
 }
 
 extension InstanceHeader {
-    fileprivate static let fieldCount = 18
+    fileprivate static let fieldCount = 21
 
     fileprivate var fields: [String] {
         var fields = [studyInstanceUID?.text, sopInstanceUID?.text, sopClassUID?.text]
@@ -95,7 +95,9 @@ extension InstanceHeader {
         case .success(let image): fields += [String(image.frames), String(image.samplesPerFrame), nil, nil]
         case .failure(let error): fields += [nil, nil, error.name, error.detail]
         }
-        fields += [seriesInstanceUID?.text, manufacturer]
+        fields += [seriesInstanceUID?.text, manufacturer, instanceNumber.map { String($0) }]
+        let size = try? image.get()
+        fields += [size.map { String($0.rows) }, size.map { String($0.columns) }]
         return fields.map { $0 ?? "" }
     }
 
@@ -105,16 +107,17 @@ extension InstanceHeader {
         if let name = text(14) {
             image = .failure(ImagingError(name: name, detail: fields[15]))
         } else {
-            guard let frames = Int(fields[12]), let samples = Int(fields[13]), frames > 0, samples > 0 else {
-                return nil
-            }
-            image = .success(Image(frames: frames, samplesPerFrame: samples))
+            let counts = [fields[12], fields[13], fields[19], fields[20]].compactMap { Int($0) }.filter { $0 > 0 }
+            guard counts.count == 4 else { return nil }
+            image = .success(
+                Image(frames: counts[0], rows: counts[2], columns: counts[3], samplesPerFrame: counts[1]))
         }
         self.init(
             studyInstanceUID: text(0).flatMap(UID.init), sopInstanceUID: text(1).flatMap(UID.init),
             sopClassUID: text(2).flatMap(UID.init), modality: text(3), bodyPart: text(4), patientID: text(5),
             patientName: text(6), birthDate: text(7), accessionNumber: text(8), studyDate: text(9),
             studyDescription: text(10), numberOfStudyRelatedInstances: text(11).flatMap { Int($0) }, image: image,
-            seriesInstanceUID: text(16).flatMap(UID.init), manufacturer: text(17))
+            seriesInstanceUID: text(16).flatMap(UID.init), manufacturer: text(17),
+            instanceNumber: text(18).flatMap { Int($0) })
     }
 }

@@ -6,6 +6,8 @@ public struct InstanceHeader: Sendable, Equatable {
     /// The frames that can be asked for.
     public struct Image: Sendable, Equatable {
         public var frames: Int
+        public var rows: Int
+        public var columns: Int
         /// Rows × Columns × SamplesPerPixel.
         public var samplesPerFrame: Int
     }
@@ -26,6 +28,7 @@ public struct InstanceHeader: Sendable, Equatable {
     public var image: Result<Image, ImagingError>
     public var seriesInstanceUID: SeriesInstanceUID?
     public var manufacturer: String?
+    public var instanceNumber: Int?
 }
 
 extension InstanceHeader {
@@ -38,7 +41,10 @@ extension InstanceHeader {
             studyDescription: instance.studyDescription,
             numberOfStudyRelatedInstances: instance.numberOfStudyRelatedInstances,
             image: instance.image.map {
-                Image(frames: $0.numberOfFrames, samplesPerFrame: $0.rows * $0.columns * $0.samplesPerPixel)
-            }, seriesInstanceUID: instance.seriesInstanceUID, manufacturer: instance.manufacturer)
+                Image(
+                    frames: $0.numberOfFrames, rows: $0.rows, columns: $0.columns,
+                    samplesPerFrame: $0.rows * $0.columns * $0.samplesPerPixel)
+            }, seriesInstanceUID: instance.seriesInstanceUID, manufacturer: instance.manufacturer,
+            instanceNumber: instance.instanceNumber)
     }
 }

@@ -5,13 +5,16 @@ public struct HeatMap: Sendable, Equatable {
     public let rows: Int
     public let columns: Int
     public let values: [Float]
+    /// How it was computed, in a few words.
+    public let method: String
 
     /// Nil unless there is one finite value for each place.
-    public init?(rows: Int, columns: Int, values: [Float]) {
+    public init?(rows: Int, columns: Int, values: [Float], method: String) {
         guard rows > 0, columns > 0, values.count == rows * columns, values.allSatisfy(\.isFinite) else { return nil }
         self.rows = rows
         self.columns = columns
         self.values = values
+        self.method = method
     }
 
     /// Bilinear between the centres of the places; (0, 0) is the top left corner, (1, 1) the bottom right one.

@@ -169,7 +169,7 @@ public final class TorchModel {
         Int
     ) -> Int32
 
-    private func run(_ batch: gantry_torch_inputs, _ function: RunFunction) throws(TorchError) -> [Float] {
+    func run(_ batch: gantry_torch_inputs, _ function: RunFunction) throws(TorchError) -> [Float] {
         var batch = batch
         let findings = manifest.findings.count
         var outputs = [Float](repeating: 0, count: Int(batch.count) * findings)

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+import Decoding
 import Foundation
+import Imaging
 import Logging
 import ModelPackage
 import Results
 import Synchronization
+import Torch
 import Triage
 import Wire
 import WorkerStore
@@ -12,7 +15,7 @@ import ZeroMQ
 /// The thread that turns final flags into DICOM objects and sees that each gets to the gateway that holds the study.
 ///
 /// It asks the gateway for the slice that says most, makes the objects when it comes, commits them, and sends them until
-/// they are acknowledged. One study at a time: a flag never waits for it.
+/// they are acknowledged. One study at a time, and none while images arrive: a flag never waits for it.
 final class ReportRoom: @unchecked Sendable {
     /// A flag whose slice was asked for.
     private struct Request {
@@ -25,6 +28,10 @@ final class ReportRoom: @unchecked Sendable {
     private static let answerMilliseconds: Int64 = 30_000
     private static let retryMilliseconds: Int64 = 30_000
     private static let pollMilliseconds: Int64 = 500
+    /// A study's objects wait so long for images that are read, at most before each step.
+    private static let longestPauseMilliseconds: Int64 = 500
+    /// After an instance the next one is expected for so long.
+    private static let expectationMilliseconds: Int64 = 150
     /// Objects sent in one go: some megabytes.
     private static let objectsAtOnce = 8
 
@@ -32,6 +39,8 @@ final class ReportRoom: @unchecked Sendable {
     private let store: WorkerStore
     private let shelf: ModelShelf
     private let events: Conveyor<ReportEvent>
+    private let ledger: ArrivalLedger
+    private let slices: SliceDesk
     private let timepiece: Timepiece
     private let log: Logger
     private let gateways: @Sendable () -> Set<String>
@@ -45,6 +54,7 @@ final class ReportRoom: @unchecked Sendable {
     /// Flags that could not be worked on a moment ago, and when to look at them again.
     private var putOff: [String: Int64] = [:]
     private var sentAt: [String: Int64] = [:]
+    private lazy var heatMaps = HeatMapDesk { [unowned self] in giveWay() }
 
     /// Starts the thread.
     ///
@@ -54,25 +64,33 @@ final class ReportRoom: @unchecked Sendable {
     ///   - post: puts a message into a gateway's mailbox; any thread.
     init(
         settings: WorkerSettings, store: WorkerStore, shelf: ModelShelf, events: Conveyor<ReportEvent>,
-        timepiece: Timepiece, log: Logger, gateways: @escaping @Sendable () -> Set<String>,
+        ledger: ArrivalLedger, board: StatusBoard, timepiece: Timepiece, log: Logger,
+        gateways: @escaping @Sendable () -> Set<String>,
         post: @escaping @Sendable (_ gateway: String, _ message: ToGateway, _ payload: [UInt8]) -> Void
     ) throws {
         self.settings = settings
         self.store = store
         self.shelf = shelf
         self.events = events
+        self.ledger = ledger
         self.timepiece = timepiece
         self.log = log
         self.gateways = gateways
         self.post = post
+        slices = SliceDesk(try settings.decoders()) { error in
+            log.warning("\(error)")
+            board.decoderFailed(error.name)
+        }
         let thread = ZeroMQ.Thread { [self] in self.run() }
         try thread.start()
         self.thread.withLock { $0 = thread }
     }
 
-    /// Ends the thread after the study it works on; the event conveyor has to be closed first.
+    /// Ends the thread; the event conveyor has to be closed first. A study that it works on is begun again by the next
+    /// process.
     func stop() {
         isStopping.store(true, ordering: .relaxed)
+        slices.interrupt()
         thread.withLock { thread in
             defer { thread = nil }
             return thread
@@ -81,8 +99,8 @@ final class ReportRoom: @unchecked Sendable {
 
     private func run() {
         ZeroMQ.Thread.nameCurrent("gantry-reports")
-        // Everything else this process does is more urgent (nice(2) is per thread on Linux).
-        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+        // Scoring goes first and training last. Linux applies it to the calling thread alone.
+        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 15)
         var failures = 0
         while !isStopping.load(ordering: .relaxed) {
             let batch = events.take(upTo: 16, milliseconds: Self.pollMilliseconds)
@@ -202,7 +220,13 @@ final class ReportRoom: @unchecked Sendable {
             failures.append("report-failed: \(error)")
         }
         do {
-            objects.append(try result.keyImage(original: file, finding: leading, frame: slice.frame))
+            objects.append(try keyImage(result, model, leading, slice, file))
+        } catch TorchError.cancelled, DecoderError.interrupted {
+            return
+        } catch DecoderError.unavailable(let reason) {
+            log.error("no decoder can be started: \(reason); trying again")
+            putOff[row.flag + row.study.gateway] = timepiece.monotonic() + Self.retryMilliseconds
+            return
         } catch {
             failures.append("key-image-failed: \(error)")
         }
@@ -217,6 +241,33 @@ final class ReportRoom: @unchecked Sendable {
             try $0.finishReport(
                 row, objects: rows, failure: failures.isEmpty ? nil : failures.joined(separator: "; "))
         }
+    }
+
+    private func keyImage(
+        _ result: StudyResult, _ model: LiveModel, _ finding: FindingResult, _ evidence: FindingResult.Evidence,
+        _ file: Data
+    ) throws -> ResultObject {
+        let slice = try slices.slice(of: file, frame: evidence.frame, for: model)
+        var heatMap: HeatMap?
+        do {
+            heatMap = try heatMaps.heatMap(model, input: slice.input, finding: finding.finding)
+        } catch TorchError.cancelled {
+            throw TorchError.cancelled
+        } catch {
+            log.warning("model \(model.manifest.name) \(model.id.short) gives no heat map: \(error)")
+        }
+        return try result.keyImage(original: file, finding: finding, slice: slice.view, heatMap: heatMap)
+    }
+
+    /// Waits while images are read, but not for ever; false when the worker stops.
+    private func giveWay() -> Bool {
+        let start = timepiece.monotonic()
+        while !isStopping.load(ordering: .relaxed) {
+            let isBusy = ledger.isBusy(withinMilliseconds: Self.expectationMilliseconds)
+            if !isBusy || timepiece.monotonic() - start >= Self.longestPauseMilliseconds { return true }
+            usleep(5000)
+        }
+        return false
     }
 
     // MARK: Sending

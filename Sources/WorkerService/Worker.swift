@@ -84,7 +84,8 @@ public final class Worker: Sendable {
             settings: settings, deliveries: deliveries, jobs: jobs, events: events, models: models, shelf: shelf,
             store: store, board: board, log: log)
         reportRoom = try ReportRoom(
-            settings: settings, store: store, shelf: shelf, events: reports, timepiece: timepiece, log: log,
+            settings: settings, store: store, shelf: shelf, events: reports, ledger: ledger, board: board,
+            timepiece: timepiece, log: log,
             gateways: { link.gateways },
             post: { gateway, message, payload in link.send(message, payload: payload, to: gateway) })
         let room = try TrainingRoom(

@@ -12,8 +12,8 @@ struct DecoderMessageTests {
             studyInstanceUID: StudyInstanceUID("1.2"), sopInstanceUID: SOPInstanceUID("1.2.3"), sopClassUID: nil,
             modality: "CT", bodyPart: nil, patientID: "id", patientName: "Müller^Änne=山田", birthDate: nil,
             accessionNumber: "7", studyDate: "20260101", studyDescription: "a\nb", numberOfStudyRelatedInstances: 3,
-            image: .success(.init(frames: 2, samplesPerFrame: 64)), seriesInstanceUID: SeriesInstanceUID("1.2.9"),
-            manufacturer: "Maker")
+            image: .success(.init(frames: 2, rows: 4, columns: 16, samplesPerFrame: 64)),
+            seriesInstanceUID: SeriesInstanceUID("1.2.9"), manufacturer: "Maker", instanceNumber: 12)
     }
 
     @Test func `Every message comes back the same from its bytes`() {

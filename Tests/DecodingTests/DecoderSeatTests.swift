@@ -102,7 +102,7 @@ struct DecoderSeatTests {
         let header = try open(data, seat)
         let here = try DicomInstance(data)
         #expect(header == InstanceHeader(here))
-        #expect(header.image == .success(.init(frames: 1, samplesPerFrame: 64 * 64)))
+        #expect(header.image == .success(.init(frames: 1, rows: 64, columns: 64, samplesPerFrame: 64 * 64)))
         let frame = Frame()
         let expected = try InstanceReader.read(data) { reader throws(ImagingError) in
             try reader.decode(0, into: frame)

@@ -3,6 +3,7 @@ import Foundation
 import Imaging
 import ModelPackage
 import Phantoms
+import Testing
 import Triage
 
 @testable import Results
@@ -66,6 +67,22 @@ struct Example {
 
     func keyImage(_ result: StudyResult, heatMap: HeatMap? = nil) throws -> ResultObject {
         try result.keyImage(
-            original: originals[telling], finding: result.flag.findings[0], frame: 0, heatMap: heatMap)
+            original: originals[telling], finding: result.flag.findings[0], slice: try view(telling), heatMap: heatMap)
+    }
+
+    /// A slice as the worker prepares it for a key image.
+    func view(_ index: Int) throws -> SliceView {
+        let (instance, image, values, look) = try InstanceReader.read(originals[index]) {
+            reader throws(ImagingError) in
+            let image = try reader.instance.image.get()
+            let look = SliceView.preprocessing(manifest.preprocessing, rows: image.rows, columns: image.columns)
+            let frame = Frame()
+            try reader.decode(0, into: frame)
+            return (reader.instance, image, try Preprocessor(look).input(from: frame), look)
+        }
+        let view = SliceView(
+            sopInstanceUID: instance.sopInstanceUID?.text ?? "", instanceNumber: instance.instanceNumber,
+            frames: image.numberOfFrames, frame: 0, preprocessing: look, values: values)
+        return try #require(view)
     }
 }

@@ -48,7 +48,7 @@ struct KeyImageTests {
         let example = try Example()
         var values = [Float](repeating: 0, count: 64)
         values[9] = 1
-        let map = try #require(HeatMap(rows: 8, columns: 8, values: values))
+        let map = try #require(HeatMap(rows: 8, columns: 8, values: values, method: "test"))
         let plain = try decoded(example.keyImage(example.result()))
         let warm = try decoded(example.keyImage(example.result(), heatMap: map))
         func change(_ row: Int, _ column: Int) -> Float {
@@ -56,20 +56,32 @@ struct KeyImageTests {
         }
         #expect(change(96, 96) > 10)
         #expect(change(400, 400) == 0)
-        #expect(HeatMap(rows: 2, columns: 2, values: [0, 0, .nan, 0]) == nil)
+        #expect(HeatMap(rows: 2, columns: 2, values: [0, 0, .nan, 0], method: "test") == nil)
     }
 
-    @Test func `a frame that is not there is an error`() throws {
+    @Test func `a slice that the model has not looked at is an error`() throws {
         let example = try Example()
-        let result = example.result()
+        let result = example.result(1)
+        let other = try example.view(3)
         #expect(throws: ResultsError.self) {
-            try result.keyImage(original: example.originals[0], finding: result.flag.findings[0], frame: 3)
+            try result.keyImage(original: example.originals[0], finding: result.flag.findings[0], slice: other)
         }
+    }
+
+    @Test func `a view without a finite value for each place is none`() throws {
+        let look = Preprocessing(height: 2, width: 2, channels: [.percentiles])
+        func view(_ values: [Float]) -> SliceView? {
+            SliceView(
+                sopInstanceUID: "1", instanceNumber: nil, frames: 1, frame: 0, preprocessing: look, values: values)
+        }
+        #expect(view([0, 0, 0, 1]) != nil)
+        #expect(view([0, 0, 0]) == nil)
+        #expect(view([0, 0, 0, .nan]) == nil)
     }
 
     @Test func `a stretched input is shown in the frame's own shape`() {
         let square = Preprocessing(height: 224, width: 224, channels: [.percentiles, .ownWindow], fit: .stretch)
-        let look = StudyResult.look(square, rows: 1000, columns: 500)
+        let look = SliceView.preprocessing(square, rows: 1000, columns: 500)
         #expect((look.height, look.width) == (512, 256))
         #expect(look.channels == [.percentiles])
     }

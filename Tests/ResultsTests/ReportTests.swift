@@ -109,7 +109,7 @@ struct ReportTests {
             #expect(throws: ResultsError.self) { try example.result().report(original: bytes) }
             #expect(throws: ResultsError.self) {
                 try example.result().keyImage(
-                    original: bytes, finding: example.result().flag.findings[0], frame: 0)
+                    original: bytes, finding: example.result().flag.findings[0], slice: example.view(example.telling))
             }
         }
     }
