@@ -75,7 +75,7 @@ class ScriptedGateway:
                 flag = json.loads(payload)
                 self.flags.setdefault(flag["study"], []).append(flag)
                 self.receipt += 1
-                self._say("flag-ack", fields[0], fields[1], fields[1], "scripted-state", self.receipt)
+                self._say("flag-ack", fields[0], fields[1], fields[1], "", "scripted-state", self.receipt)
             elif verb == "model-status":
                 self.status = json.loads(payload)
 

@@ -3,7 +3,7 @@
 /// What a gateway says to its worker. Where a case speaks of a payload, it is the message's last frame.
 public enum ToWorker: Sendable, Equatable {
     /// First message on a connection, again every few seconds: who speaks. `session` is new at each start of the
-    /// gateway process and with each database. `receipts`: which flags it still knows; without a state the database
+    /// gateway process and with each database. `receipts`: which flags and results it still knows; without a state the database
     /// cannot be used at present, and nothing is said about flags.
     case hello(gateway: String, session: String, version: String, receipts: ReceiptBook)
     /// One stored instance. Payload: the DICOM file as the gateway stored it.
@@ -16,9 +16,12 @@ public enum ToWorker: Sendable, Equatable {
     case review(id: String)
     /// The flag is committed in the gateway; the worker need not send it again. `held` is the revision that the gateway
     /// shows: when it is higher than the worker's own, the worker has lost it, numbers above it and sends again.
-    case flagAck(flag: String, revision: Int, held: Int, receipt: Receipt)
-    /// The object is committed in the gateway (`accepted`), or `reason` says why it will never be; not to be sent again.
-    case resultAck(object: String, accepted: Bool, reason: String)
+    /// `report`: SOPInstanceUID of the last report about this flag that the gateway was given, empty for none; the next
+    /// one takes its place, also when the worker has lost it.
+    case flagAck(flag: String, revision: Int, held: Int, report: String, receipt: Receipt)
+    /// The object is committed in the gateway (`accepted`), or `reason` says why it will never be; not to be sent again
+    /// unless the gateway's receipts no longer hold it.
+    case resultAck(object: String, accepted: Bool, reason: String, receipt: Receipt)
     /// The gateway stops; what is not acknowledged will be sent again.
     case bye
     /// The gateway could not read a message. `name` as in `WireError.name`.
@@ -37,12 +40,14 @@ public enum ToWorker: Sendable, Equatable {
         case .studyComplete(let studyInstanceUID):
             Envelope(verb: "study-complete", fields: [studyInstanceUID])
         case .review(let id): Envelope(verb: "review", fields: [id])
-        case .flagAck(let flag, let revision, let held, let receipt):
+        case .flagAck(let flag, let revision, let held, let report, let receipt):
             Envelope(
                 verb: "flag-ack",
-                fields: [flag, String(revision), String(held), receipt.state, String(receipt.serial)])
-        case .resultAck(let object, let accepted, let reason):
-            Envelope(verb: "result-ack", fields: [object, accepted ? "accepted" : "refused", reason])
+                fields: [flag, String(revision), String(held), report, receipt.state, String(receipt.serial)])
+        case .resultAck(let object, let accepted, let reason, let receipt):
+            Envelope(
+                verb: "result-ack",
+                fields: [object, accepted ? "accepted" : "refused", reason, receipt.state, String(receipt.serial)])
         case .bye: Envelope(verb: "bye", fields: [])
         case .error(let name, let text): Envelope(verb: "error", fields: [name, text])
         }
@@ -73,16 +78,18 @@ public enum ToWorker: Sendable, Equatable {
             try reader.expect(1)
             self = .review(id: reader[0])
         case "flag-ack":
-            try reader.expect(5)
+            try reader.expect(6)
             self = .flagAck(
                 flag: reader[0], revision: Int(truncatingIfNeeded: try reader.integer(1, "revision")),
-                held: Int(truncatingIfNeeded: try reader.integer(2, "held")), receipt: try reader.receipt(3))
+                held: Int(truncatingIfNeeded: try reader.integer(2, "held")), report: reader[3],
+                receipt: try reader.receipt(4))
         case "result-ack":
-            try reader.expect(3)
+            try reader.expect(5)
             guard reader[1] == "accepted" || reader[1] == "refused" else {
                 throw .badValue(verb: "result-ack", field: "accepted")
             }
-            self = .resultAck(object: reader[0], accepted: reader[1] == "accepted", reason: reader[2])
+            self = .resultAck(
+                object: reader[0], accepted: reader[1] == "accepted", reason: reader[2], receipt: try reader.receipt(3))
         case "bye":
             try reader.expect(0)
             self = .bye

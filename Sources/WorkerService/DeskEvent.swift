@@ -9,7 +9,7 @@ enum DeskEvent: Sendable {
     /// The host's word about a study; holds from `mark` on the gateway's arrival clock.
     case studyComplete(study: StudyKey, mark: Int)
     case review(gateway: String, id: String, document: Data)
-    case flagAck(gateway: String, flag: String, revision: Int, held: Int, receipt: Receipt)
+    case flagAck(gateway: String, flag: String, revision: Int, held: Int, report: String, receipt: Receipt)
     /// `isNew`: the gateway or its connection was not known before.
     case gatewayHello(gateway: String, isNew: Bool, receipts: ReceiptBook)
 }

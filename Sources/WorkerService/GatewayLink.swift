@@ -218,15 +218,18 @@ final class GatewayLink: Sendable {
             let key = StudyKey(gateway: gateway, studyInstanceUID: study)
             events.put(.studyComplete(study: key, mark: ledger.mark(gateway)))
         case .review(let id): events.put(.review(gateway: gateway, id: id, document: Data(payload.bytes)))
-        case .flagAck(let flag, let revision, let held, let receipt):
-            events.put(.flagAck(gateway: gateway, flag: flag, revision: revision, held: held, receipt: receipt))
+        case .flagAck(let flag, let revision, let held, let report, let receipt):
+            events.put(
+                .flagAck(
+                    gateway: gateway, flag: flag, revision: revision, held: held, report: report, receipt: receipt))
         case .bye:
             forget(gateway, &peers)
             log.info("gateway \(gateway) said bye")
         case .fetched(let request, _, let isFound):
             results.put(.fetched(request: request, file: isFound ? Data(payload.bytes) : nil))
-        case .resultAck(let object, let accepted, let reason):
-            results.put(.acknowledged(gateway: gateway, object: object, refusal: accepted ? nil : reason))
+        case .resultAck(let object, let accepted, let reason, let receipt):
+            results.put(
+                .acknowledged(gateway: gateway, object: object, refusal: accepted ? nil : reason, receipt: receipt))
         case .error(let name, let text): log.warning("gateway \(gateway) could not read a message: \(name): \(text)")
         }
     }
@@ -284,6 +287,7 @@ final class GatewayLink: Sendable {
         _ = try socket.send(Self.frames(identity, .credit(bytes: credit(gateways: peers.identities.count))))
         if isFirst { mailbox.withLock { $0.isCreditDue = true } }
         events.put(.gatewayHello(gateway: gateway, isNew: isNew, receipts: receipts))
+        if isNew { results.put(.gatewayHello(gateway: gateway, receipts: receipts)) }
     }
 
     /// Nil while the database cannot be read.

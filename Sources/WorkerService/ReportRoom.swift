@@ -55,6 +55,8 @@ final class ReportRoom: @unchecked Sendable {
     private var putOff: [String: Int64] = [:]
     private var sentAt: [String: Int64] = [:]
     private lazy var heatMaps = HeatMapDesk { [unowned self] in giveWay() }
+    /// What each gateway said in its hello that it still knows.
+    private var books: [String: ReceiptBook] = [:]
 
     /// Starts the thread.
     ///
@@ -120,8 +122,13 @@ final class ReportRoom: @unchecked Sendable {
 
     private func handle(_ event: ReportEvent) throws {
         switch event {
-        case .acknowledged(let gateway, let object, let refusal):
-            try store.write { try $0.acknowledgeResult(object, gateway: gateway, refusal: refusal) }
+        case .gatewayHello(let gateway, let receipts): try meet(gateway, receipts)
+        case .acknowledged(let gateway, let object, let refusal, let receipt):
+            // An acknowledgement from before a loss may be overtaken by the hello after it.
+            guard refusal != nil || books[gateway]?.mayHold(receipt) == true else { return }
+            try store.write {
+                try $0.acknowledgeResult(object, gateway: gateway, refusal: refusal, receipt: receipt)
+            }
             sentAt["\(gateway)\n\(object)"] = nil
             if let refusal { log.warning("gateway \(gateway) refused a result: \(refusal)") }
         case .fetched(let number, let file):
@@ -135,6 +142,22 @@ final class ReportRoom: @unchecked Sendable {
             request = nil
             try make(waiting.flag, waiting.evidence[0], file)
         }
+    }
+
+    /// A gateway has said hello: what it lost is made and sent again. See `ReceiptBook`.
+    private func meet(_ gateway: String, _ receipts: ReceiptBook) throws {
+        // Its database cannot be used at present; it says hello again when it can.
+        guard !receipts.state.isEmpty else {
+            books[gateway] = nil
+            return
+        }
+        books[gateway] = receipts
+        let since = timepiece.unix() - StudyDesk.keepMilliseconds
+        let count = try store.write {
+            try $0.unacknowledgeResults(gateway: gateway, notHeldBy: receipts, since: since)
+        }
+        if count > 0 { log.notice("gateway \(gateway) has lost \(count) results; they are made and sent again") }
+        sentAt = [:]
     }
 
     // MARK: Asking for the slice
@@ -194,24 +217,21 @@ final class ReportRoom: @unchecked Sendable {
 
     private func make(_ row: FlagRow, _ slice: FindingResult.Evidence, _ file: Data) throws {
         guard let (flag, leading) = document(row), let leading else { return }
-        let known = try store.read { transaction in
+        let known: (model: LiveModel?, images: [InstanceRow])? = try store.read { transaction in
+            // What came while the slice was fetched is told with the next revision.
+            guard try transaction.isReportDue(row) else { return nil }
             let version = try Hash(hex: row.modelVersion).flatMap { try transaction.version($0) }
             return (
                 model: try version.flatMap { try shelf.model($0, transaction) },
-                images: try transaction.scoredInstances(row.study, version: row.modelVersion),
-                last: try transaction.lastResult(
-                    row.study, version: row.modelVersion, kind: ResultKind.report.rawValue)
+                images: try transaction.scoredInstances(row.study, version: row.modelVersion)
             )
         }
+        guard let known else { return }
         guard let model = known.model else { return try fail(row, "no-package: the model is not installed any more") }
         var result = StudyResult(
             flag: flag, manifest: model.manifest, images: known.images.map(InstanceReference.init), predecessor: nil,
             programVersion: GatewayLink.programVersion)
-        if let last = known.last, last.sopInstanceUID != result.reference(.report).sopInstanceUID {
-            result.predecessor = InstanceReference(
-                sopClassUID: last.sopClassUID, sopInstanceUID: last.sopInstanceUID,
-                seriesInstanceUID: last.seriesInstanceUID)
-        }
+        result.predecessor = try predecessor(of: result.reference(.report), row)
         var objects: [ResultObject] = []
         var failures: [String] = []
         do {
@@ -268,6 +288,19 @@ final class ReportRoom: @unchecked Sendable {
             usleep(5000)
         }
         return false
+    }
+
+    /// The report that a new one takes the place of: the last one by this worker, else the one that the gateway knows of.
+    private func predecessor(of report: InstanceReference, _ row: FlagRow) throws -> InstanceReference? {
+        let last = try store.read {
+            try $0.lastResult(
+                row.study, version: row.modelVersion, kind: ResultKind.report.rawValue, before: report.sopInstanceUID)
+        }
+        let known = last?.sopInstanceUID ?? row.gatewayReport
+        guard !known.isEmpty, known != report.sopInstanceUID else { return nil }
+        var predecessor = report
+        predecessor.sopInstanceUID = known
+        return predecessor
     }
 
     // MARK: Sending

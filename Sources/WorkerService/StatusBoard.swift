@@ -115,12 +115,14 @@ final class StatusBoard: Sendable {
     func document(store: WorkerStore, models: [LiveModel], queued: Int) -> Data {
         let live = models.map { StatusDocument.Live($0, store: store) }
         let refused = refusals.withLock { $0 }()
+        let results = try? store.read { try $0.resultCounts() }
         let document = state.withLock { state in
             StatusDocument(
                 live: live, training: state.training, federation: state.federation, database: state.database,
                 connections: StatusDocument.Connections(refused: refused), setAside: state.setAside,
                 decoderFailures: state.decoderFailures,
-                queue: StatusDocument.Queue(instances: queued))
+                queue: StatusDocument.Queue(instances: queued),
+                results: results.map { .init(due: $0.due, unsent: $0.unsent, failed: $0.failed) })
         }
         return document.encoded()
     }

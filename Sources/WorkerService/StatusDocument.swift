@@ -38,6 +38,16 @@ struct StatusDocument: Encodable {
         var atMs: Int64
     }
 
+    /// Final flags as DICOM objects.
+    struct Results: Encodable {
+        /// Flags whose objects have still to be made.
+        var due: Int
+        /// Objects that are not acknowledged by their gateway.
+        var unsent: Int
+        /// Flags that could not be told, and objects that were refused, by the name of the reason.
+        var failed: [String: Int]
+    }
+
     struct Queue: Encodable { var instances: Int }
 
     /// Databases that were damaged and set aside.
@@ -65,6 +75,8 @@ struct StatusDocument: Encodable {
     /// Decoder processes that were replaced since the worker started, by the name of the reason.
     var decoderFailures: [String: Int]
     var queue: Queue
+    /// Nil while the database cannot be read.
+    var results: Results?
 
     func encoded() -> Data {
         let encoder = JSONEncoder()

@@ -8,7 +8,7 @@ import WorkerStore
 /// What gateways still know of what they acknowledged; see `ReceiptBook`.
 extension StudyDesk {
     /// A gateway forgets flags after some weeks; older ones are not pressed on it after a loss.
-    private static let keepMilliseconds: Int64 = 90 * 86_400_000
+    static let keepMilliseconds: Int64 = 90 * 86_400_000
 
     /// A gateway has said hello: flags that it lost are sent again.
     func meet(_ gateway: String, _ receipts: ReceiptBook, _ transaction: WorkerTransaction) throws {
@@ -28,8 +28,8 @@ extension StudyDesk {
     /// - Parameter held: the revision that it shows. A higher one than ours was told by this worker and lost with its
     ///   last commits, or by an earlier database: what is said now is the truth, so it is numbered above.
     func takeFlagAck(
-        gateway: String, flag: String, revision: Int, held: Int, receipt: Receipt, _ effects: inout Effects,
-        _ transaction: WorkerTransaction
+        gateway: String, flag: String, revision: Int, held: Int, report: String, receipt: Receipt,
+        _ effects: inout Effects, _ transaction: WorkerTransaction
     ) throws {
         // An acknowledgement from before a loss may be overtaken by the hello after it.
         guard books[gateway]?.mayHold(receipt) == true, let row = try transaction.flag(flag, gateway: gateway) else {
@@ -37,7 +37,7 @@ extension StudyDesk {
         }
         guard held > row.revision, held < Int.max / 2 else {
             return try transaction.acknowledgeFlag(
-                flag, gateway: gateway, revision: revision, receipt: receipt)
+                flag, gateway: gateway, revision: revision, report: report, receipt: receipt)
         }
         let renumbered = try renumber(row, above: held)
         try transaction.save(renumbered)

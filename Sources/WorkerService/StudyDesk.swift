@@ -227,9 +227,10 @@ final class StudyDesk: @unchecked Sendable {
             completions.append((study, mark))
         case .review(let gateway, let id, let document):
             try takeReview(gateway: gateway, id: id, document: document, &effects, transaction)
-        case .flagAck(let gateway, let flag, let revision, let held, let receipt):
+        case .flagAck(let gateway, let flag, let revision, let held, let report, let receipt):
             try takeFlagAck(
-                gateway: gateway, flag: flag, revision: revision, held: held, receipt: receipt, &effects, transaction)
+                gateway: gateway, flag: flag, revision: revision, held: held, report: report, receipt: receipt,
+                &effects, transaction)
         case .gatewayHello(let gateway, let isNew, let receipts):
             if isNew { try meet(gateway, receipts, transaction) }
         }

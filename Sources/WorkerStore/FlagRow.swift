@@ -12,6 +12,8 @@ public struct FlagRow: Sendable, Equatable {
     /// 0 while nothing was told.
     public var revision: Int
     public var ackedRevision: Int
+    /// SOPInstanceUID of the last report about this flag that the gateway has, as it said with its acknowledgement.
+    public var gatewayReport = ""
     /// The JSON that the gateway gets; empty while nothing was told.
     public var document: String
 
@@ -39,6 +41,7 @@ public struct FlagRow: Sendable, Equatable {
         state = State(rawValue: row["state"]) ?? .reading
         revision = row["revision"]
         ackedRevision = row["acked_revision"]
+        gatewayReport = row["gateway_report"]
         document = row["document"]
     }
 }

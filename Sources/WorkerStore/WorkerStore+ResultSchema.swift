@@ -14,6 +14,7 @@ extension WorkerStore {
             PRIMARY KEY (gateway, study_instance_uid, model_version)
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX report_due ON report (gateway) WHERE state = 'due';
+        CREATE INDEX report_failed ON report (reason) WHERE state = 'failed';
 
         -- The objects. The file is kept until the gateway has it.
         CREATE TABLE result (
@@ -26,12 +27,18 @@ extension WorkerStore {
             sop_class_uid TEXT NOT NULL,
             series_instance_uid TEXT NOT NULL,
             revision INTEGER NOT NULL,
-            state TEXT NOT NULL CHECK (state IN ('due', 'delivered', 'refused')),
+            -- lost: the gateway had it and lost it
+            state TEXT NOT NULL CHECK (state IN ('due', 'delivered', 'refused', 'lost')),
             reason TEXT NOT NULL,
+            -- the gateway's receipt, when it was delivered
+            acked_state TEXT NOT NULL DEFAULT '',
+            acked_serial INTEGER NOT NULL DEFAULT 0,
             file BLOB NOT NULL,
             PRIMARY KEY (gateway, sop_instance_uid)
         ) STRICT;
         CREATE INDEX result_due ON result (gateway) WHERE state = 'due';
+        CREATE INDEX result_by_receipt ON result (acked_state, acked_serial) WHERE state = 'delivered';
+        CREATE INDEX result_refused ON result (reason) WHERE state = 'refused';
         CREATE INDEX result_study ON result (gateway, study_instance_uid, model_version, kind, revision);
         """
 }

@@ -98,6 +98,8 @@ extension WorkerStore {
             -- the gateway's receipt for acked_revision
             acked_state TEXT NOT NULL DEFAULT '',
             acked_serial INTEGER NOT NULL DEFAULT 0,
+            -- the last report about it that the gateway has
+            gateway_report TEXT NOT NULL DEFAULT '',
             document TEXT NOT NULL,
             PRIMARY KEY (gateway, study_instance_uid, model_version),
             UNIQUE (gateway, flag),

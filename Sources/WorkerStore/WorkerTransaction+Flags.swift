@@ -34,13 +34,17 @@ extension WorkerTransaction {
     }
 
     /// The gateway has committed this revision. An older or unknown one has no effect.
-    public func acknowledgeFlag(_ flag: String, gateway: String, revision: Int, receipt: Receipt) throws {
+    ///
+    /// - Parameter report: of the gateway, see `FlagRow.gatewayReport`.
+    public func acknowledgeFlag(
+        _ flag: String, gateway: String, revision: Int, report: String, receipt: Receipt
+    ) throws {
         // The first receipt for a revision is kept: a later one is for the same commit.
         try db.execute(
             sql: """
-                UPDATE flag SET acked_revision = MIN(?, revision), acked_state = ?, acked_serial = ?
+                UPDATE flag SET acked_revision = MIN(?, revision), gateway_report = ?, acked_state = ?, acked_serial = ?
                 WHERE gateway = ? AND flag = ? AND MIN(?, revision) > acked_revision
-                """, arguments: [revision, receipt.state, receipt.serial, gateway, flag, revision])
+                """, arguments: [revision, report, receipt.state, receipt.serial, gateway, flag, revision])
     }
 
     /// What a gateway acknowledged and its receipts do not hold any more is not acknowledged.

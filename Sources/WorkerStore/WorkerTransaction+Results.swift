@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Foundation
 import GRDB
+import Wire
 
 /// Final flags as DICOM objects: what has to be made, what was made and not delivered.
 extension WorkerTransaction {
@@ -26,19 +27,28 @@ extension WorkerTransaction {
                 """, arguments: [flag.revision] + keys + [flag.revision])
     }
 
-    /// Final flags of a gateway's studies that have still to be told. A flag that is not final any more waits.
+    /// A flag is told after the gateway has it, and for as long as nothing more of its study comes.
+    private static let dueFlags = """
+        SELECT flag.* FROM report JOIN flag USING (gateway, study_instance_uid, model_version)
+            JOIN study USING (gateway, study_instance_uid)
+        WHERE report.state = 'due' AND gateway = ? AND flag.state = 'final' AND study.open = 0
+            AND flag.acked_revision >= report.revision
+        """
+
+    /// Final flags of a gateway's studies that have still to be told.
     public func dueReports(gateway: String, limit: Int) throws -> [FlagRow] {
-        try Row.fetchAll(
-            db,
-            sql: """
-                SELECT flag.* FROM report JOIN flag USING (gateway, study_instance_uid, model_version)
-                WHERE report.state = 'due' AND gateway = ? AND flag.state = 'final' LIMIT ?
-                """, arguments: [gateway, limit]
-        ).map(FlagRow.init)
+        try Row.fetchAll(db, sql: "\(Self.dueFlags) LIMIT ?", arguments: [gateway, limit]).map(FlagRow.init)
     }
 
-    /// Notes what became of a report, and its objects; objects that were there before stay as they are. Without effect
-    /// when a newer revision is due by now.
+    /// Whether a flag has still to be told as it is; else there is a newer one, or there soon will be.
+    public func isReportDue(_ flag: FlagRow) throws -> Bool {
+        try Row.fetchOne(
+            db, sql: "\(Self.dueFlags) AND flag.flag = ? AND flag.revision = ?",
+            arguments: [flag.study.gateway, flag.flag, flag.revision]) != nil
+    }
+
+    /// Notes what became of a report, and its objects; objects that were there before stay as they are, but for
+    /// those that the gateway has lost. Without effect when a newer revision is due by now.
     ///
     /// - Parameter failure: why there is none; nil: it was made.
     public func finishReport(_ flag: FlagRow, objects: [ResultRow], failure: String? = nil) throws {
@@ -54,14 +64,17 @@ extension WorkerTransaction {
         for object in objects {
             try db.execute(
                 sql: """
-                    INSERT OR IGNORE INTO result (
+                    INSERT INTO result (
                         gateway, sop_instance_uid, study_instance_uid, model_version, flag, kind, sop_class_uid,
                         series_instance_uid, revision, state, reason, file)
                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'due', '', ?)
+                    ON CONFLICT (gateway, sop_instance_uid) DO UPDATE SET state = 'due', file = excluded.file
+                    WHERE result.state = 'lost'
                     """,
                 arguments: [
                     object.study.gateway, object.sopInstanceUID, object.study.studyInstanceUID, object.modelVersion,
-                    object.flag, object.kind, object.sopClassUID, object.seriesInstanceUID, object.revision, object.file,
+                    object.flag, object.kind, object.sopClassUID, object.seriesInstanceUID, object.revision,
+                    object.file,
                 ])
         }
     }
@@ -79,8 +92,10 @@ extension WorkerTransaction {
 
     // MARK: Objects
 
-    /// The last object of a kind about a study by one version, without its file.
-    public func lastResult(_ study: StudyKey, version: String, kind: String) throws -> ResultRow? {
+    /// The last object of a kind about a study by one version that is not `sopInstanceUID`, without its file.
+    public func lastResult(
+        _ study: StudyKey, version: String, kind: String, before sopInstanceUID: String
+    ) throws -> ResultRow? {
         try Row.fetchOne(
             db,
             sql: """
@@ -88,8 +103,9 @@ extension WorkerTransaction {
                     SELECT gateway, study_instance_uid, model_version, flag, kind, sop_class_uid, sop_instance_uid,
                         series_instance_uid, revision FROM result
                     WHERE gateway = ? AND study_instance_uid = ? AND model_version = ? AND kind = ?
+                        AND sop_instance_uid <> ?
                     ORDER BY revision DESC LIMIT 1)
-                """, arguments: [study.gateway, study.studyInstanceUID, version, kind]
+                """, arguments: [study.gateway, study.studyInstanceUID, version, kind, sopInstanceUID]
         ).map(ResultRow.init)
     }
 
@@ -102,12 +118,67 @@ extension WorkerTransaction {
     }
 
     /// The gateway has an object, or has said that it never will.
-    public func acknowledgeResult(_ sopInstanceUID: String, gateway: String, refusal: String?) throws {
+    public func acknowledgeResult(
+        _ sopInstanceUID: String, gateway: String, refusal: String?, receipt: Receipt
+    ) throws {
         try db.execute(
             sql: """
-                UPDATE result SET state = ?, reason = ?, file = x''
+                UPDATE result SET state = ?, reason = ?, acked_state = ?, acked_serial = ?, file = x''
                 WHERE gateway = ? AND sop_instance_uid = ? AND state = 'due'
-                """, arguments: [refusal == nil ? "delivered" : "refused", refusal ?? "", gateway, sopInstanceUID])
+                """,
+            arguments: [
+                refusal == nil ? "delivered" : "refused", refusal ?? "", receipt.state, receipt.serial, gateway,
+                sopInstanceUID,
+            ])
+    }
+
+    /// What a gateway acknowledged and its receipts do not hold any more is lost: its flag has to be told again, which
+    /// makes the same objects.
+    ///
+    /// - Parameter since: studies that arrived before are let go: the gateway forgets them too.
+    /// - Returns: how many objects were lost.
+    public func unacknowledgeResults(gateway: String, notHeldBy receipts: ReceiptBook, since: Int64) throws -> Int {
+        var count = 0
+        func lose(_ condition: String, _ values: StatementArguments) throws {
+            let arguments = values + [gateway, gateway, since]
+            let lost = """
+                state = 'delivered' AND \(condition) AND gateway = ? AND study_instance_uid IN (
+                    SELECT study_instance_uid FROM study WHERE gateway = ? AND arrived_at_ms >= ?)
+                """
+            try db.execute(
+                sql: """
+                    UPDATE report SET state = 'due', reason = ''
+                    WHERE (gateway, study_instance_uid, model_version) IN (
+                        SELECT gateway, study_instance_uid, model_version FROM result WHERE \(lost))
+                    """, arguments: arguments)
+            try db.execute(sql: "UPDATE result SET state = 'lost' WHERE \(lost)", arguments: arguments)
+            count += db.changesCount
+        }
+        try lose("(acked_state <> ? OR acked_serial > ?)", [receipts.state, receipts.serial])
+        for void in receipts.voids {
+            try lose(
+                "acked_state = ? AND acked_serial BETWEEN ? AND ?",
+                [receipts.state, void.lowerBound, void.upperBound])
+        }
+        return count
+    }
+
+    /// What is told and what could not be told, all gateways together.
+    public func resultCounts() throws -> ResultCounts {
+        func count(_ sql: String) throws -> Int { try Int.fetchOne(db, sql: sql) ?? 0 }
+        func reasons(_ table: String, _ state: String) throws -> [String: Int] {
+            let rows = try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT substr(reason, 1, instr(reason || ':', ':') - 1) AS name, count(*) AS n FROM \(table)
+                    WHERE state = '\(state)' GROUP BY 1
+                    """)
+            return Dictionary(uniqueKeysWithValues: rows.map { ($0["name"], $0["n"]) })
+        }
+        return ResultCounts(
+            due: try count("SELECT count(*) FROM report WHERE state = 'due'"),
+            unsent: try count("SELECT count(*) FROM result WHERE state = 'due'"),
+            failed: try reasons("report", "failed").merging(try reasons("result", "refused"), uniquingKeysWith: +))
     }
 }
 

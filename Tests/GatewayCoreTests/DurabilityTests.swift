@@ -44,8 +44,8 @@ import Wire
             .replacingOccurrences(of: #""received":1"#, with: #""received":\#(instances)"#)
         try worker.say(.flag(flag: "f-\(study)", revision: revision, studyInstanceUID: study), payload: json)
         let answer = try #require(
-            try worker.next { if case .flagAck("f-\(study)", revision, _, _) = $0 { true } else { false } })
-        guard case .flagAck(_, _, let held, let receipt) = answer.message else { throw CancellationError() }
+            try worker.next { if case .flagAck("f-\(study)", revision, _, _, _) = $0 { true } else { false } })
+        guard case .flagAck(_, _, let held, _, let receipt) = answer.message else { throw CancellationError() }
         return (held, receipt)
     }
 

@@ -28,7 +28,7 @@ import Wire
             .flag(flag: "f-\(study)", revision: revision, studyInstanceUID: study),
             payload: flagJSON(study: study, urgency: urgency, probability: probability, state: state))
         let acknowledged = try worker.next {
-            if case .flagAck("f-\(study)", revision, _, _) = $0 { true } else { false }
+            if case .flagAck("f-\(study)", revision, _, _, _) = $0 { true } else { false }
         }
         #expect(acknowledged != nil)
     }

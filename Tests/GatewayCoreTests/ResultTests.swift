@@ -25,14 +25,19 @@ import Wire
 
     func send(_ object: String, _ file: String) throws -> ToWorker? {
         try worker.say(.result(object: object, kind: "report", flag: "f", studyInstanceUID: "1.2.3"), payload: file)
-        return try worker.next { if case .resultAck(object, _, _) = $0 { true } else { false } }?.message
+        return try worker.next { if case .resultAck(object, _, _, _) = $0 { true } else { false } }?.message
+    }
+
+    func isAccepted(_ object: String, _ file: String) throws -> Bool {
+        guard case .resultAck(object, true, "", _) = try send(object, file) else { return false }
+        return true
     }
 
     @Test func `an object is acknowledged, stored once by the host, and named with its study`() throws {
         for _ in 0..<3 {
-            #expect(try send("2.25.1", "file one") == .resultAck(object: "2.25.1", accepted: true, reason: ""))
+            #expect(try isAccepted("2.25.1", "file one"))
         }
-        #expect(try send("2.25.2", "file two") == .resultAck(object: "2.25.2", accepted: true, reason: ""))
+        #expect(try isAccepted("2.25.2", "file two"))
         #expect(eventually { host.state.withLock { $0.stored } == [Array("file one".utf8), Array("file two".utf8)] })
         try worker.say(
             .flag(flag: "f", revision: 1, studyInstanceUID: "1.2.3"),
@@ -45,6 +50,34 @@ import Wire
                     && results.first?["flag"] as? String == "f"
             })
         #expect(gateway.number("results", "stored") == 2)
+    }
+
+    @Test func `the acknowledgement of a flag names the last report about it`() throws {
+        func flagAck(_ revision: Int) throws -> String? {
+            try worker.say(
+                .flag(flag: "f", revision: revision, studyInstanceUID: "1.2.3"),
+                payload: flagJSON(study: "1.2.3", urgency: "critical", probability: 0.9))
+            let answer = try worker.next { if case .flagAck("f", revision, _, _, _) = $0 { true } else { false } }
+            guard case .flagAck(_, _, _, let report, _)? = answer?.message else { return nil }
+            return report
+        }
+        #expect(try flagAck(1) == "")
+        #expect(try isAccepted("2.25.9", "first"))
+        #expect(try flagAck(2) == "2.25.9")
+        #expect(try isAccepted("2.25.1", "second"))
+        #expect(try flagAck(3) == "2.25.1")
+    }
+
+    @Test func `what was acknowledged is in the receipts`() throws {
+        guard case .resultAck(_, _, _, let receipt)? = try send("2.25.1", "file") else {
+            Issue.record("no answer")
+            return
+        }
+        let held = try eventually {
+            try worker.listen()
+            return worker.gatewayReceipts.holds(receipt)
+        }
+        #expect(held)
     }
 
     @Test func `an object that the host will never store is given up and counted`() throws {
@@ -67,7 +100,7 @@ import Wire
     }
 
     @Test func `an empty object is refused with a reason`() throws {
-        guard case .resultAck(_, let accepted, let reason)? = try send("2.25.9", "") else {
+        guard case .resultAck(_, let accepted, let reason, _)? = try send("2.25.9", "") else {
             Issue.record("no answer")
             return
         }

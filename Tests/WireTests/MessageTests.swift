@@ -14,9 +14,9 @@ import Testing
         .instance(sequence: 7, instance: instance, receivedAtMilliseconds: 1_700_000_000_000, callingAETitle: "CT 1"),
         .fetched(request: 3, instance: instance, found: true), .fetched(request: 4, instance: instance, found: false),
         .studyComplete(studyInstanceUID: "1.2.3"), .review(id: "r1"),
-        .flagAck(flag: "f", revision: 2, held: 3, receipt: receipt), .bye,
-        .resultAck(object: "2.25.1", accepted: true, reason: ""),
-        .resultAck(object: "2.25.1", accepted: false, reason: "no-archive"),
+        .flagAck(flag: "f", revision: 2, held: 3, report: "2.25.1", receipt: receipt), .bye,
+        .resultAck(object: "2.25.1", accepted: true, reason: "", receipt: receipt),
+        .resultAck(object: "2.25.1", accepted: false, reason: "no-archive", receipt: Receipt(state: "", serial: 0)),
         .error(name: "not-text", text: "a field that is not UTF-8"),
     ]
 

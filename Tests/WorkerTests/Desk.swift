@@ -82,7 +82,7 @@ final class Desk {
         turn(
             .flagAck(
                 gateway: gateway, flag: flag.flag, revision: flag.revision, held: held ?? flag.revision,
-                receipt: receipt))
+                report: "", receipt: receipt))
     }
 
     func turn(_ events: DeskEvent...) { desk.turn(events) }

@@ -19,6 +19,8 @@ final class GatewayClient {
     private(set) var status: [String: Any] = [:]
     private(set) var results: [(object: String, kind: String, file: Data)] = []
     private(set) var fetches = 0
+    /// The last report that the gateway says it has, by flag.
+    var reportOf: [String: String] = [:]
     /// How many of the next fetches are answered with “gone”.
     var lost = 0
     private var archive: [String: Data] = [:]
@@ -71,6 +73,14 @@ final class GatewayClient {
         }
     }
 
+    func acknowledge(result object: String) throws {
+        receipts.serial += 1
+        try send(
+            .resultAck(
+                object: object, accepted: true, reason: "",
+                receipt: Receipt(state: receipts.state, serial: receipts.serial)))
+    }
+
     /// Receives until `condition` holds; acknowledges flags unless told not to.
     func wait(seconds: Double = 60, acknowledging: Bool = true, until condition: () throws -> Bool) throws {
         let deadline = Date(timeIntervalSinceNow: seconds)
@@ -92,7 +102,7 @@ final class GatewayClient {
             receipts.serial += 1
             try send(
                 .flagAck(
-                    flag: flag, revision: revision, held: revision,
+                    flag: flag, revision: revision, held: revision, report: reportOf[flag] ?? "",
                     receipt: Receipt(state: receipts.state, serial: receipts.serial)))
         case .result(let object, let kind, _, _): results.append((object, kind, payload))
         case .fetch(let request, let instance):

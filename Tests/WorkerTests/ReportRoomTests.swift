@@ -70,7 +70,7 @@ import WorkerStore
             #expect(made.studyInstanceUID == original.studyInstanceUID)
             #expect(made.patientName == original.patientName)
             #expect(OwnResult.matches(manufacturer: made.manufacturer, sopClassUID: made.sopClassUID?.text))
-            try gateway.send(.resultAck(object: object, accepted: true, reason: ""))
+            try gateway.acknowledge(result: object)
         }
         #expect(Set(gateway.results.map(\.kind)) == ["report", "key-image"])
         let store = try WorkerStore(directory: folder.url.appending(path: "state", directoryHint: .isDirectory))
@@ -86,12 +86,46 @@ import WorkerStore
         try gateway.wait { gateway.results.contains { $0.kind == "report" } }
         let first = try #require(gateway.results.first { $0.kind == "report" })
         let held = Set(gateway.results.map(\.object))
-        for object in held { try gateway.send(.resultAck(object: object, accepted: true, reason: "")) }
+        for object in held { try gateway.acknowledge(result: object) }
         try gateway.instance(try #require(files.last))
         try gateway.wait { gateway.results.contains { $0.kind == "report" && $0.object != first.object } }
         let second = try #require(gateway.results.last { $0.kind == "report" && $0.object != first.object })
         #expect(second.file.range(of: Data(first.object.utf8)) != nil)
         #expect(try DicomInstance(second.file).seriesInstanceUID == DicomInstance(first.file).seriesInstanceUID)
+    }
+
+    @Test func `What the gateway has lost is made again, as the same objects`() throws {
+        let (worker, gateway) = try start()
+        defer { worker.stop() }
+        for file in try instances(8) { try gateway.instance(file) }
+        try gateway.wait { Set(gateway.results.map(\.object)).count == 2 }
+        let made = Set(gateway.results.map(\.object))
+        for object in made { try gateway.acknowledge(result: object) }
+        let store = try WorkerStore(directory: folder.url.appending(path: "state", directoryHint: .isDirectory))
+        try gateway.wait { try store.read { try $0.resultCounts() } == ResultCounts(due: 0, unsent: 0, failed: [:]) }
+        // A gateway that lost its database begins a new state.
+        gateway.receipts = ReceiptBook(state: "another-state", serial: 1)
+        let before = gateway.results.count
+        try gateway.hello(session: "s2")
+        try gateway.wait { Set(gateway.results.dropFirst(before).map(\.object)) == made }
+        for object in made { try gateway.acknowledge(result: object) }
+        try gateway.wait { try store.read { try $0.resultCounts() } == ResultCounts(due: 0, unsent: 0, failed: [:]) }
+    }
+
+    @Test func `A worker without memory names the report that the gateway has`() throws {
+        let (worker, gateway) = try start()
+        defer { worker.stop() }
+        let files = try instances(9)
+        let study = try #require(DicomInstance(files[0]).studyInstanceUID?.text)
+        let version = try #require(
+            WorkerStore(directory: folder.url.appending(path: "state", directoryHint: .isDirectory)).read {
+                try $0.liveVersions().first?.version.id
+            })
+        gateway.reportOf[Flag.id(studyInstanceUID: study, version: version)] = "2.25.424242"
+        for file in files { try gateway.instance(file) }
+        try gateway.wait { gateway.results.contains { $0.kind == "report" } }
+        let report = try #require(gateway.results.first { $0.kind == "report" })
+        #expect(report.file.range(of: Data("2.25.424242".utf8)) != nil)
     }
 
     @Test func `Gantry's own objects are acknowledged as such and reopen nothing`() throws {

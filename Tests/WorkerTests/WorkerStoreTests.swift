@@ -113,12 +113,12 @@ import Wire
         try store.write { try $0.save(flag(1)) }
         try store.write { try $0.save(flag(2)) }
         try store.write {
-            try $0.acknowledgeFlag(id, gateway: "g", revision: 1, receipt: Receipt(state: "g", serial: 1))
+            try $0.acknowledgeFlag(id, gateway: "g", revision: 1, report: "", receipt: Receipt(state: "g", serial: 1))
         }
         #expect(try store.read { try $0.unacknowledgedFlags(gateway: "g", limit: 9).map(\.revision) } == [2])
         // A gateway cannot acknowledge what was never sent.
         try store.write {
-            try $0.acknowledgeFlag(id, gateway: "g", revision: 99, receipt: Receipt(state: "g", serial: 2))
+            try $0.acknowledgeFlag(id, gateway: "g", revision: 99, report: "", receipt: Receipt(state: "g", serial: 2))
         }
         #expect(try store.read { try $0.unacknowledgedFlags(gateway: "g", limit: 9).isEmpty })
         try store.write { try $0.save(flag(3)) }

@@ -107,7 +107,8 @@ extension Courier {
                 nil
             }
         guard let refusal else { return results.append((link: index, message: result)) }
-        _ = try? links[index].send(.resultAck(object: result.object, accepted: false, reason: refusal))
+        _ = try? links[index].send(
+            .resultAck(object: result.object, accepted: false, reason: refusal, receipt: Receipt(state: "", serial: 0)))
     }
 
     private func greet(_ index: Int, _ greeting: WorkerLink.Greeting) {

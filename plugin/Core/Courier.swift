@@ -209,12 +209,14 @@ final class Courier {
             let revision = Int(truncatingIfNeeded: message.revision)
             let reply: ToWorker
             switch answer {
-            case .kept(let held):
+            case .kept(let held, let report):
                 reply = .flagAck(
-                    flag: message.flag, revision: revision, held: Int(truncatingIfNeeded: held), receipt: receipt)
+                    flag: message.flag, revision: revision, held: Int(truncatingIfNeeded: held), report: report,
+                    receipt: receipt)
             case .foreign:
                 shared.live.update { $0.foreignFlags &+= 1 }
-                reply = .flagAck(flag: message.flag, revision: revision, held: revision, receipt: receipt)
+                reply = .flagAck(
+                    flag: message.flag, revision: revision, held: revision, report: "", receipt: receipt)
             case .unreadable:
                 complain("a flag whose payload is not a flag")
                 reply = .error(name: "bad-flag", text: "The payload of flag \(message.flag) is not a flag.")
@@ -234,10 +236,10 @@ final class Courier {
 
     private func saveResults() throws(SQLiteError) {
         guard !results.isEmpty else { return }
-        try shared.store.save(results: results.map(\.message))
+        let receipt = try shared.store.save(results: results.map(\.message))
         for (link, message) in results where links.indices.contains(link) {
             // A lost acknowledgement makes the worker repeat the result, which does no harm.
-            _ = try? links[link].send(.resultAck(object: message.object, accepted: true, reason: ""))
+            _ = try? links[link].send(.resultAck(object: message.object, accepted: true, reason: "", receipt: receipt))
         }
         results.removeAll()
         shared.askArchivist(.look)

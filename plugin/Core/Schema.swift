@@ -68,6 +68,7 @@ enum Schema {
             object TEXT PRIMARY KEY, study_instance_uid TEXT NOT NULL, kind TEXT NOT NULL, flag TEXT NOT NULL,
             state TEXT NOT NULL, reason TEXT NOT NULL, at_ms INTEGER NOT NULL, file BLOB NOT NULL) STRICT;
         CREATE INDEX result_due ON result (at_ms) WHERE state = 'due';
+        CREATE INDEX result_by_flag ON result (flag);
         CREATE INDEX result_by_study ON result (study_instance_uid);
         -- Positions in the host's log: see Store+Log.
         CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;

@@ -17,8 +17,8 @@ extension Store {
 
     /// Whether a flag was committed.
     enum FlagAnswer: Sendable {
-        /// `held`: the revision that is shown now.
-        case kept(held: Int64)
+        /// `held`: the revision that is shown now. `report`: the last report about the flag, empty for none.
+        case kept(held: Int64, report: String)
         /// The study belongs to another worker now, which flags it.
         case foreign
         /// The payload is not a flag.
@@ -95,7 +95,8 @@ extension Store {
             .integer(isHistory ? read.decidedAt : now), .text(message.json), .integer(read.instances),
             .integer(read.versions))
         let held = try database.first("SELECT revision FROM flag WHERE flag = ?", .text(message.flag)) { $0.integer(0) }
-        return .kept(held: held ?? message.revision)
+        return .kept(
+            held: held ?? message.revision, report: try lastReport(about: message.flag, in: database))
     }
 
     /// The first flag that the host was not told about, whose study in the host is known.

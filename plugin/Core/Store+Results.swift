@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import SQLite
+import Wire
 
 /// Objects about studies, from the worker to the host's archive. The file is kept until the host has stored it.
 extension Store {
@@ -14,8 +15,11 @@ extension Store {
     }
 
     /// Commits objects, surviving a power cut: only then they are acknowledged. One that is known stays as it is.
-    func save(results: [ResultMessage]) throws(SQLiteError) {
+    ///
+    /// - Returns: the receipt for all of them.
+    func save(results: [ResultMessage]) throws(SQLiteError) -> Receipt {
         try write(durable: true) { database throws(SQLiteError) in
+            let receipt = try Store.nextReceipt(in: database)
             for result in results {
                 try database.run(
                     """
@@ -24,7 +28,18 @@ extension Store {
                     """, .text(result.object), .text(result.studyInstanceUID), .text(result.kind),
                     .text(result.flag), .integer(Clock.nowMilliseconds()), .blob(result.file))
             }
+            return receipt
         }
+    }
+
+    /// SOPInstanceUID of the last report about a flag; empty when there is none.
+    static func lastReport(about flag: String, in database: Connection) throws(SQLiteError) -> String {
+        try database.first(
+            """
+            SELECT object FROM result WHERE flag = ? AND kind = 'report' AND state <> 'refused'
+            ORDER BY rowid DESC LIMIT 1
+            """, .text(flag)
+        ) { $0.text(0) ?? "" } ?? ""
     }
 
     /// An object that the host has not stored.
