@@ -35,10 +35,12 @@ public final class DecoderLoop {
         while let question = waiting {
             waiting = nil
             switch question {
-            case .open(let bytes) where bytes <= memory.input.count:
+            case .open(let bytes, let elements) where bytes <= memory.input.count:
                 let instance = UnsafeRawBufferPointer(rebasing: memory.input.prefix(bytes))
                 do throws(ImagingError) {
-                    waiting = try InstanceReader.read(instance) { reader throws(ImagingError) in serve(reader) }
+                    waiting = try InstanceReader.read(instance) { reader throws(ImagingError) in
+                        serve(reader, elements)
+                    }
                 } catch {
                     guard send(.failed(error)) else { return }
                 }
@@ -50,8 +52,10 @@ public final class DecoderLoop {
     }
 
     /// The first question that is not about this instance; nil when the worker is gone.
-    private func serve(_ reader: borrowing InstanceReader) -> DecoderMessage? {
-        guard send(.opened(InstanceHeader(reader.instance))) else { return nil }
+    private func serve(_ reader: borrowing InstanceReader, _ elements: [ElementAddress]) -> DecoderMessage? {
+        var header = InstanceHeader(reader.instance)
+        for element in elements { header.elements.append(reader.integer(at: element)) }
+        guard send(.opened(header)) else { return nil }
         while let question = receive() {
             guard case .prepare(let first, let count, let plan) = question else { return question }
             do throws(ImagingError) {

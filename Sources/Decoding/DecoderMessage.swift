@@ -6,8 +6,9 @@ import Imaging
 enum DecoderMessage: Equatable {
     /// From a decoder that has started.
     case ready
-    /// The input memory begins with an instance of so many bytes; the answer is `opened` or `failed`.
-    case open(bytes: Int)
+    /// The input memory begins with an instance of so many bytes, of which some elements are wanted beside the header; the
+    /// answer is `opened` or `failed`.
+    case open(bytes: Int, elements: [ElementAddress] = [])
     case opened(InstanceHeader)
     /// Prepare frames of the open instance for models, whose preprocessings are given as a JSON array; the answer is
     /// `prepared` or `failed`.
@@ -24,7 +25,7 @@ enum DecoderMessage: Equatable {
     var bytes: [UInt8] {
         switch self {
         case .ready: Self.bytes(.ready, [])
-        case .open(let bytes): Self.bytes(.open, [String(bytes)])
+        case .open(let bytes, let elements): Self.bytes(.open, [String(bytes)] + elements.map(\.text))
         case .opened(let header): Self.bytes(.opened, header.fields)
         case .prepare(let first, let count, let plan): Self.bytes(.prepare, [String(first), String(count), plan])
         case .prepared: Self.bytes(.prepared, [])
@@ -38,10 +39,11 @@ enum DecoderMessage: Equatable {
         else { return nil }
         switch (verb, fields.count) {
         case (.ready, 0): self = .ready
-        case (.open, 1):
-            guard let bytes = Int(fields[0]), bytes >= 0 else { return nil }
-            self = .open(bytes: bytes)
-        case (.opened, InstanceHeader.fieldCount):
+        case (.open, 1...):
+            let elements = fields.dropFirst().compactMap { ElementAddress(text: $0) }
+            guard let bytes = Int(fields[0]), bytes >= 0, elements.count == fields.count - 1 else { return nil }
+            self = .open(bytes: bytes, elements: elements)
+        case (.opened, InstanceHeader.fieldCount...):
             guard let header = InstanceHeader(fields) else { return nil }
             self = .opened(header)
         case (.prepare, 3):
@@ -85,7 +87,8 @@ extension ImagingError {
 }
 
 extension InstanceHeader {
-    fileprivate static let fieldCount = 21
+    /// Without `elements`, which come last.
+    fileprivate static let fieldCount = 25
 
     fileprivate var fields: [String] {
         var fields = [studyInstanceUID?.text, sopInstanceUID?.text, sopClassUID?.text]
@@ -98,6 +101,9 @@ extension InstanceHeader {
         fields += [seriesInstanceUID?.text, manufacturer, instanceNumber.map { String($0) }]
         let size = try? image.get()
         fields += [size.map { String($0.rows) }, size.map { String($0.columns) }]
+        fields += [numberOfSeriesRelatedInstances, imagesInAcquisition, acquisitionNumber].map { $0.map { String($0) } }
+        fields.append(stationName)
+        fields += elements.map { $0.map { String($0) } }
         return fields.map { $0 ?? "" }
     }
 
@@ -118,6 +124,9 @@ extension InstanceHeader {
             patientName: text(6), birthDate: text(7), accessionNumber: text(8), studyDate: text(9),
             studyDescription: text(10), numberOfStudyRelatedInstances: text(11).flatMap { Int($0) }, image: image,
             seriesInstanceUID: text(16).flatMap(UID.init), manufacturer: text(17),
-            instanceNumber: text(18).flatMap { Int($0) })
+            instanceNumber: text(18).flatMap { Int($0) },
+            numberOfSeriesRelatedInstances: text(21).flatMap { Int($0) },
+            imagesInAcquisition: text(22).flatMap { Int($0) }, acquisitionNumber: text(23).flatMap { Int($0) },
+            stationName: text(24), elements: fields[Self.fieldCount...].map { Int($0) })
     }
 }

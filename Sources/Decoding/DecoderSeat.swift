@@ -60,7 +60,9 @@ public final class DecoderSeat: @unchecked Sendable {
         isLarge = instanceBytes > Self.largeBytes
         process?.hasInstance = false
         memory?.input.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(instanceBytes)))
-        guard case .opened(var header) = try ask(.open(bytes: instanceBytes)) else { throw .instance(Self.nonsense) }
+        guard case .opened(var header) = try ask(.open(bytes: instanceBytes, elements: settings.elements)) else {
+            throw .instance(Self.nonsense)
+        }
         if instanceBytes < bytes.count {
             header.image = .failure(
                 ImagingError(
@@ -150,7 +152,8 @@ public final class DecoderSeat: @unchecked Sendable {
     ) throws(DecoderProcess.Silence) -> DecoderMessage {
         if case .prepare = question, !process.hasInstance {
             // A successor begins with the instance, which is still in the shared memory.
-            _ = try process.ask(.open(bytes: instanceBytes), seconds: settings.answerSeconds)
+            _ = try process.ask(
+                .open(bytes: instanceBytes, elements: settings.elements), seconds: settings.answerSeconds)
         }
         let answer = try process.ask(question, seconds: settings.answerSeconds)
         process.hasInstance = true

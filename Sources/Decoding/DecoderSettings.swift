@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+import Imaging
 
 /// How decoders are run.
 public struct DecoderSettings: Sendable, Equatable {
@@ -10,12 +11,18 @@ public struct DecoderSettings: Sendable, Equatable {
     public var privateBytes: Int
     /// Larger instances are not decoded.
     public var instanceBytes: Int
+    /// Whole numbers that are read with each header.
+    public var elements: [ElementAddress] = []
 
-    public init(executable: String, answerSeconds: Double, privateBytes: Int, instanceBytes: Int) {
+    public init(
+        executable: String, answerSeconds: Double, privateBytes: Int, instanceBytes: Int,
+        elements: [ElementAddress] = []
+    ) {
         self.executable = executable
         self.answerSeconds = answerSeconds
         self.privateBytes = privateBytes
         self.instanceBytes = instanceBytes
+        self.elements = elements
     }
 
     /// Room for the inputs that one question asks for.

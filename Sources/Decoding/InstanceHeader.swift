@@ -29,6 +29,12 @@ public struct InstanceHeader: Sendable, Equatable {
     public var seriesInstanceUID: SeriesInstanceUID?
     public var manufacturer: String?
     public var instanceNumber: Int?
+    public var numberOfSeriesRelatedInstances: Int?
+    public var imagesInAcquisition: Int?
+    public var acquisitionNumber: Int?
+    public var stationName: String?
+    /// The values of `DecoderSettings.elements`, in their order.
+    public var elements: [Int?] = []
 }
 
 extension InstanceHeader {
@@ -45,6 +51,9 @@ extension InstanceHeader {
                     frames: $0.numberOfFrames, rows: $0.rows, columns: $0.columns,
                     samplesPerFrame: $0.rows * $0.columns * $0.samplesPerPixel)
             }, seriesInstanceUID: instance.seriesInstanceUID, manufacturer: instance.manufacturer,
-            instanceNumber: instance.instanceNumber)
+            instanceNumber: instance.instanceNumber,
+            numberOfSeriesRelatedInstances: instance.numberOfSeriesRelatedInstances,
+            imagesInAcquisition: instance.imagesInAcquisition, acquisitionNumber: instance.acquisitionNumber,
+            stationName: instance.stationName)
     }
 }

@@ -28,7 +28,9 @@ public struct DicomInstance: Sendable {
     public let bodyPart: String?
     public let manufacturer: String?
     public let institutionName: String?
+    public let stationName: String?
     public let instanceNumber: Int?
+    public let acquisitionNumber: Int?
 
     /// What the study says about its own size, where it does.
     public let numberOfStudyRelatedInstances: Int?
@@ -64,7 +66,9 @@ public struct DicomInstance: Sendable {
         bodyPart = header.text(0x0018_0015)
         manufacturer = header.text(0x0008_0070)
         institutionName = header.text(0x0008_0080)
+        stationName = header.text(0x0008_1010)
         instanceNumber = header.integer(0x0020_0013)
+        acquisitionNumber = header.integer(0x0020_0012)
         numberOfStudyRelatedInstances = header.integer(0x0020_1208)
         numberOfSeriesRelatedInstances = header.integer(0x0020_1209)
         imagesInAcquisition = header.integer(0x0020_1002)

@@ -24,4 +24,12 @@ struct HeaderElements {
         guard gi_number(handle, tag, 0, &value) == 1 else { return nil }
         return Int(exactly: value)
     }
+
+    /// Nil when absent or no whole number.
+    func integer(at address: ElementAddress) -> Int? {
+        let group = UInt32(address.group) << 16
+        guard let creator = address.creator else { return integer(group | UInt32(address.element)) }
+        let block = (UInt32(0x10)...0xFF).first { text(group | $0) == creator }
+        return block.flatMap { integer(group | $0 << 8 | UInt32(address.element & 0xFF)) }
+    }
 }

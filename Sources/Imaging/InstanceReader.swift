@@ -36,6 +36,9 @@ public struct InstanceReader: ~Copyable {
         gi_close(handle)
     }
 
+    /// The whole number in an element; nil when there is none.
+    public func integer(at address: ElementAddress) -> Int? { HeaderElements(handle).integer(at: address) }
+
     /// Decodes one frame, counted from 0, into `frame`; after an error `frame` is empty.
     public func decode(_ index: Int, into frame: Frame) throws(ImagingError) {
         guard let number = UInt32(exactly: index) else { throw ImagingError(.noSuchFrame, "frame \(index)") }

@@ -17,6 +17,8 @@ public struct Flag: Codable, Sendable, Equatable {
     public var urgency: Urgency
     public var findings: [FindingResult]
     public var instances: Counts
+    /// Why the study counts as complete, in a final flag.
+    public var completeness: Completeness.Reason?
     /// How many model versions read the study: so many flags it has when it is finished.
     public var modelVersions: Int
     public var patient: Patient
@@ -92,7 +94,8 @@ public struct Flag: Codable, Sendable, Equatable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case flag, revision, state, study, model, urgency, findings, instances, patient, description, modality
+        case flag, revision, state, completeness, study, model, urgency, findings, instances, patient, description,
+            modality
         case modelVersions = "model_versions"
         case gatewayInstance = "gateway_instance"
         case accessionNumber = "accession_number"

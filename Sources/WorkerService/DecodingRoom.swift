@@ -6,6 +6,7 @@ import Logging
 import ModelPackage
 import Results
 import Synchronization
+import Triage
 import WorkerStore
 import ZeroMQ
 
@@ -22,6 +23,7 @@ final class DecodingRoom: Sendable {
     private let shelf: ModelShelf
     private let store: WorkerStore
     private let batchSlices: Int
+    private let expectedCounts: [CountRule]
     private let log: Logger
     private let seats: [DecoderSeat]
     private let threads = Mutex<[ZeroMQ.Thread]>([])
@@ -41,6 +43,7 @@ final class DecodingRoom: Sendable {
         self.store = store
         self.log = log
         batchSlices = settings.batchSlices
+        expectedCounts = settings.expectedCounts
         let decoders = try settings.decoders()
         seats = (0..<settings.decodeThreads).map { _ in
             DecoderSeat(decoders) { error in
@@ -93,7 +96,7 @@ final class DecodingRoom: Sendable {
             }
             let identity = InstanceReading.Identity(
                 study: StudyHeader(studyInstanceUID: study.text, header), sopInstanceUID: sop.text,
-                expectedInstances: header.numberOfStudyRelatedInstances,
+                expected: ExpectedCounts(header, rules: expectedCounts),
                 sopClassUID: header.sopClassUID?.text ?? "", seriesInstanceUID: header.seriesInstanceUID?.text ?? "")
             if OwnResult.matches(manufacturer: header.manufacturer, sopClassUID: header.sopClassUID?.text) {
                 return InstanceReading(arrival: arrival, identity: identity, outcome: .ownResult)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+import Triage
 import WorkerStore
 
 /// What became of a delivered instance, on its way to the study desk.
@@ -11,12 +12,14 @@ struct InstanceReading: Sendable {
     struct Identity: Sendable {
         var study: StudyHeader
         var sopInstanceUID: String
-        /// NumberOfStudyRelatedInstances (0020,1208).
-        var expectedInstances: Int?
+        var expected = ExpectedCounts()
         /// Empty when the instance does not say.
         var sopClassUID = ""
         /// Empty when the instance does not say.
         var seriesInstanceUID = ""
+
+        /// As what it counts towards completeness.
+        var group: Completeness.Group { .init(series: seriesInstanceUID, expected: expected) }
     }
 
     enum Outcome: Sendable {

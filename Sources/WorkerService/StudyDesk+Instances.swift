@@ -39,7 +39,8 @@ extension StudyDesk {
         try note(identity, arrival, transaction)
         var row = InstanceRow(
             study: key, sopInstanceUID: identity.sopInstanceUID, gatewayInstance: arrival.gatewayInstance,
-            sopClassUID: identity.sopClassUID, seriesInstanceUID: identity.seriesInstanceUID, outcome: .scored)
+            sopClassUID: identity.sopClassUID, seriesInstanceUID: identity.seriesInstanceUID, outcome: .scored,
+            expected: identity.expected)
         switch reading.outcome {
         case .scored(let scores):
             try transaction.save(row)
@@ -73,9 +74,8 @@ extension StudyDesk {
         var study = OpenStudy(
             row: row,
             completeness: Completeness(
-                quietMilliseconds: settings.quietMilliseconds(modality: row.header.modality),
-                instances: counts.received, expectedInstances: row.expectedInstances,
-                position: ledger.time(row.gateway)),
+                quiet: settings.quietPeriod(modality: row.header.modality), groups: try transaction.groups(key),
+                expectedInstances: row.expectedInstances, position: ledger.time(row.gateway)),
             counts: counts, readings: [:])
         for flag in try transaction.flags(key) {
             guard let id = Hash(hex: flag.modelVersion), let version = try transaction.version(id),
@@ -108,7 +108,7 @@ extension StudyDesk {
                 expectedInstances: nil, arrivedAt: arrival.receivedAt, lastInstanceAt: arrival.receivedAt)
         row.arrivedAt = min(row.arrivedAt, arrival.receivedAt)
         row.lastInstanceAt = max(row.lastInstanceAt, arrival.receivedAt)
-        if let expected = identity.expectedInstances, expected > 0 {
+        if let expected = identity.expected.study {
             row.expectedInstances = max(row.expectedInstances ?? 0, expected)
         }
         try transaction.save(row)
@@ -123,8 +123,7 @@ extension StudyDesk {
         guard studies[key] != nil else { return }
         studies[key]?.counts = try transaction.counts(key)
         if isNew {
-            studies[key]?.completeness.add(
-                expectedInstances: identity.expectedInstances, position: arrival.ticket.position)
+            studies[key]?.completeness.add(identity.group, position: arrival.ticket.position)
         }
     }
 
@@ -163,14 +162,10 @@ extension StudyDesk {
         }
         study.counts = try transaction.counts(key)
         // Opened from the database the study already counts this instance; the quiet period still starts here.
-        if !wasKnown || !wasOnDesk {
-            if !wasOnDesk {
-                study.completeness = Completeness(
-                    quietMilliseconds: settings.quietMilliseconds(modality: study.row.header.modality),
-                    instances: study.counts.received - 1, expectedInstances: study.row.expectedInstances,
-                    position: arrival.ticket.position)
-            }
-            study.completeness.add(expectedInstances: identity.expectedInstances, position: arrival.ticket.position)
+        if !wasOnDesk {
+            study.completeness.touch(position: arrival.ticket.position)
+        } else if !wasKnown {
+            study.completeness.add(identity.group, position: arrival.ticket.position)
         }
         for (id, reading) in study.readings where !reading.study.positiveFindings.isSubset(of: reading.told) {
             study.readings[id] = try tell(reading, of: study, .preliminary, &effects, transaction)
@@ -179,10 +174,12 @@ extension StudyDesk {
     }
 
     /// The study is complete: final flags, examples ready, off the desk.
-    func finish(_ key: StudyKey, _ effects: inout Effects, _ transaction: WorkerTransaction) throws {
+    func finish(
+        _ key: StudyKey, because reason: Completeness.Reason, _ effects: inout Effects, _ transaction: WorkerTransaction
+    ) throws {
         guard let study = studies[key] else { return }
         for reading in study.readings.values where reading.study.slices > 0 {
-            let told = try tell(reading, of: study, .final, &effects, transaction)
+            let told = try tell(reading, of: study, .final, because: reason, &effects, transaction)
             if settings.results != .off {
                 try transaction.requestReport(told.flag, always: settings.results == .every || !told.told.isEmpty)
             }
@@ -208,11 +205,12 @@ extension StudyDesk {
     }
 
     private func tell(
-        _ reading: OpenStudy.Reading, of study: OpenStudy, _ state: Flag.State, _ effects: inout Effects,
-        _ transaction: WorkerTransaction
+        _ reading: OpenStudy.Reading, of study: OpenStudy, _ state: Flag.State,
+        because completeness: Completeness.Reason? = nil, _ effects: inout Effects, _ transaction: WorkerTransaction
     ) throws -> OpenStudy.Reading {
         var reading = reading
-        let flag = study.nextFlag(reading, state: state, decidedAt: timepiece.unix())
+        var flag = study.nextFlag(reading, state: state, decidedAt: timepiece.unix())
+        flag.completeness = completeness
         let document = try JSONEncoder().encode(flag)
         reading.flag.revision = flag.revision
         reading.flag.state = state == .final ? .final : .preliminary

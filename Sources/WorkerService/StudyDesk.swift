@@ -136,7 +136,7 @@ final class StudyDesk: @unchecked Sendable {
         if !batch.isEmpty || !due().isEmpty {
             persistently { effects, transaction in
                 for event in batch { try self.handle(event, &effects, transaction) }
-                for study in self.due() { try self.finish(study, &effects, transaction) }
+                for (study, reason) in self.due() { try self.finish(study, because: reason, &effects, transaction) }
             }
         }
         let now = timepiece.monotonic()
@@ -238,28 +238,28 @@ final class StudyDesk: @unchecked Sendable {
 
     // MARK: Time
 
-    /// Studies that are complete now.
-    private func due() -> [StudyKey] {
+    /// Studies that are complete now, and why.
+    private func due() -> [(study: StudyKey, reason: Completeness.Reason)] {
         let ready = completions.filter { ledger.isWorkedOff($0.study.gateway, to: $0.mark) }
         if !ready.isEmpty {
             for completion in ready { studies[completion.study]?.completeness.hostSaysComplete() }
             completions.removeAll { completion in ready.contains { $0.study == completion.study } }
         }
         var times: [String: Int64] = [:]
-        return studies.values.filter { study in
+        return studies.values.compactMap { study in
             let gateway = study.row.gateway
             let time = times[gateway] ?? ledger.time(gateway)
             times[gateway] = time
-            return study.completeness.reason(at: time) != nil
-        }.map(\.key)
+            return study.completeness.reason(at: time).map { (study.key, $0) }
+        }
     }
 
     private func millisecondsToNextDue() -> Int64 {
         if !completions.isEmpty { return 5 }
         var next: Int64 = 250
         for study in studies.values {
-            let quiet = settings.quietMilliseconds(modality: study.row.header.modality)
-            next = min(next, study.completeness.lastPosition + quiet - ledger.time(study.row.gateway))
+            let due = study.completeness.lastPosition + study.completeness.quietMilliseconds
+            next = min(next, due - ledger.time(study.row.gateway))
         }
         return max(1, next)
     }

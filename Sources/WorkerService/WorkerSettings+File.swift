@@ -11,6 +11,8 @@ extension WorkerSettings {
         case batchSlices = "batch_slices"
         case quietSeconds = "quiet_seconds"
         case quietSecondsByModality = "quiet_seconds_by_modality"
+        case countedQuietSeconds = "counted_quiet_seconds"
+        case expectedCounts = "expected_counts"
         case memoryMegabytes = "memory_megabytes"
         case exampleMegabytes = "example_megabytes"
         case heldOutShare = "held_out_share"
@@ -71,6 +73,10 @@ extension WorkerSettings {
         batchSlices = try values.integer(Key.batchSlices.rawValue) ?? batchSlices
         quietSeconds = try values.number(Key.quietSeconds.rawValue) ?? quietSeconds
         quietSecondsByModality = try values.numbers(Key.quietSecondsByModality.rawValue)
+        countedQuietSeconds = try values.number(Key.countedQuietSeconds.rawValue) ?? countedQuietSeconds
+        for rule in try values.objects(Key.expectedCounts.rawValue) {
+            expectedCounts.append(try CountRule(rule, key: Key.expectedCounts.rawValue))
+        }
         memoryMegabytes = try values.integer(Key.memoryMegabytes.rawValue) ?? memoryMegabytes
         exampleMegabytes = try values.integer(Key.exampleMegabytes.rawValue) ?? exampleMegabytes
         heldOutShare = try values.number(Key.heldOutShare.rawValue) ?? heldOutShare
@@ -95,6 +101,7 @@ extension WorkerSettings {
         case texts([String])
         case numbers([String: Double])
         case named([String: String])
+        case objects([[String: String]])
         case other
 
         init(from decoder: any Decoder) throws {
@@ -109,6 +116,8 @@ extension WorkerSettings {
                 self = .numbers(numbers)
             } else if let named = try? container.decode([String: String].self) {
                 self = .named(named)
+            } else if let objects = try? container.decode([[String: String]].self) {
+                self = .objects(objects)
             } else {
                 self = .other
             }
@@ -137,6 +146,16 @@ extension WorkerSettings {
             if case .numbers(let numbers) = value, numbers.isEmpty { return [:] }
             guard case .named(let texts) = value else { throw .badValue(key: key, expected: "an object of texts") }
             return texts
+        }
+
+        func objects(_ key: String) throws(SettingsError) -> [[String: String]] {
+            guard let value = object[key] else { return [] }
+            // An empty list has no type.
+            if case .texts(let texts) = value, texts.isEmpty { return [] }
+            guard case .objects(let objects) = value else {
+                throw .badValue(key: key, expected: "a list of objects of texts")
+            }
+            return objects
         }
 
         func number(_ key: String) throws(SettingsError) -> Double? {

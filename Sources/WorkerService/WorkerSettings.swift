@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Decoding
 import Foundation
+import Triage
 
 /// How a worker runs. Every setting but the state directory has a default.
 public struct WorkerSettings: Sendable, Equatable {
@@ -36,6 +37,10 @@ public struct WorkerSettings: Sendable, Equatable {
     public var quietSeconds = 2.0
     /// The same by modality, for example `["US": 30]`.
     public var quietSecondsByModality: [String: Double] = [:]
+    /// The same while every series that was begun is full by the counts that it carries itself.
+    public var countedQuietSeconds = 0.5
+    /// Where this site's modalities write how many instances there are.
+    public var expectedCounts: [CountRule] = []
     /// Payload bytes that gateways may have in flight, together.
     public var memoryMegabytes = 256
     /// Disk for preprocessed slices.
@@ -79,12 +84,14 @@ public struct WorkerSettings: Sendable, Equatable {
         }
         return DecoderSettings(
             executable: file.path, answerSeconds: decodeSeconds, privateBytes: decodeMegabytes << 20,
-            instanceBytes: instanceMegabytes << 20)
+            instanceBytes: instanceMegabytes << 20, elements: expectedCounts.map(\.element))
     }
 
-    /// The quiet period for a modality, in milliseconds.
-    func quietMilliseconds(modality: String) -> Int64 {
-        Int64((quietSecondsByModality[modality] ?? quietSeconds) * 1000)
+    /// The quiet period for a modality.
+    func quietPeriod(modality: String) -> Completeness.QuietPeriod {
+        Completeness.QuietPeriod(
+            milliseconds: Int64((quietSecondsByModality[modality] ?? quietSeconds) * 1000),
+            countedMilliseconds: Int64(countedQuietSeconds * 1000))
     }
 
     /// - Throws: `SettingsError` that names the first setting that cannot work.
@@ -112,6 +119,8 @@ public struct WorkerSettings: Sendable, Equatable {
         try require(
             quietSecondsByModality.values.allSatisfy { (0...86_400).contains($0) }, "quiet_seconds_by_modality",
             "0 to 86400 seconds for each modality")
+        try require((0...86_400).contains(countedQuietSeconds), "counted_quiet_seconds", "0 to 86400 seconds")
+        try require(expectedCounts.count <= 64, "expected_counts", "at most 64 rules")
         try require((1...1 << 20).contains(memoryMegabytes), "memory_megabytes", "1 to 1048576")
         try require((0...1 << 30).contains(exampleMegabytes), "example_megabytes", "0 to 1073741824")
         try require((0...0.9).contains(heldOutShare), "held_out_share", "0 to 0.9")

@@ -68,6 +68,10 @@ extension WorkerStore {
             gateway_instance TEXT NOT NULL,
             sop_class_uid TEXT NOT NULL,
             series_instance_uid TEXT NOT NULL,
+            -- what it says about the number of instances in its series and in its acquisition
+            series_expected INTEGER,
+            acquisition INTEGER,
+            acquisition_expected INTEGER,
             outcome TEXT NOT NULL,
             reason_name TEXT NOT NULL,
             reason TEXT NOT NULL,

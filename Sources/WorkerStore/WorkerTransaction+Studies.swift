@@ -61,12 +61,13 @@ extension WorkerTransaction {
             sql: """
                 INSERT OR REPLACE INTO instance (
                     gateway, study_instance_uid, sop_instance_uid, gateway_instance, sop_class_uid, series_instance_uid,
-                    outcome, reason_name, reason)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    series_expected, acquisition, acquisition_expected, outcome, reason_name, reason)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 instance.study.gateway, instance.study.studyInstanceUID, instance.sopInstanceUID,
-                instance.gatewayInstance, instance.sopClassUID, instance.seriesInstanceUID, instance.outcome.rawValue,
+                instance.gatewayInstance, instance.sopClassUID, instance.seriesInstanceUID, instance.expected.series,
+                instance.expected.acquisitionNumber, instance.expected.acquisition, instance.outcome.rawValue,
                 instance.reasonName, instance.reason,
             ])
     }
@@ -98,6 +99,23 @@ extension WorkerTransaction {
             }
         }
         return counts
+    }
+
+    /// The instances of a study by what they say about their number.
+    public func groups(_ study: StudyKey) throws -> [Completeness.Group] {
+        try Row.fetchAll(
+            db,
+            sql: """
+                SELECT series_instance_uid, series_expected, acquisition, acquisition_expected, COUNT(*) AS n
+                FROM instance WHERE gateway = ? AND study_instance_uid = ? GROUP BY 1, 2, 3, 4
+                """, arguments: [study.gateway, study.studyInstanceUID]
+        ).map { row in
+            Completeness.Group(
+                series: row["series_instance_uid"],
+                expected: ExpectedCounts(
+                    series: row["series_expected"], acquisition: row["acquisition_expected"],
+                    acquisitionNumber: row["acquisition"]), instances: row["n"])
+        }
     }
 
     /// Instances that were set aside, by the name of the reason.

@@ -102,8 +102,8 @@ final class Desk {
 
     /// An instance of study `study` that every live version scores with `probability`.
     func scored(
-        _ study: String, _ sop: String, _ probability: Float, expected: Int? = nil, patient: String = "P",
-        gateway: String = "g"
+        _ study: String, _ sop: String, _ probability: Float, expected: Int? = nil, counts: ExpectedCounts? = nil,
+        series: String = "", patient: String = "P", gateway: String = "g"
     ) throws -> InstanceReading {
         let key = StudyKey(gateway: gateway, studyInstanceUID: study)
         let traits = LiveModels.Traits(study: key, modality: "CT", bodyPart: "", sopClassUID: "")
@@ -116,18 +116,20 @@ final class Desk {
                 model: model, probabilities: [probability],
                 kept: [.init(values: [Float](repeating: probability, count: 64), count: 1)])
         }
-        return reading(study, sop, .scored(scores), expected: expected, patient: patient, gateway: gateway)
+        return reading(
+            study, sop, .scored(scores), expected: expected, counts: counts, series: series, patient: patient,
+            gateway: gateway)
     }
 
     func reading(
-        _ study: String, _ sop: String, _ outcome: InstanceReading.Outcome, expected: Int? = nil, patient: String = "P",
-        gateway: String = "g"
+        _ study: String, _ sop: String, _ outcome: InstanceReading.Outcome, expected: Int? = nil,
+        counts: ExpectedCounts? = nil, series: String = "", patient: String = "P", gateway: String = "g"
     ) -> InstanceReading {
         InstanceReading(
             arrival: arrive("gw-\(sop)", gateway: gateway),
             identity: .init(
                 study: StudyHeader(studyInstanceUID: study, patientID: patient, modality: "CT"), sopInstanceUID: sop,
-                expectedInstances: expected),
+                expected: counts ?? ExpectedCounts(study: expected), seriesInstanceUID: series),
             outcome: outcome)
     }
 }

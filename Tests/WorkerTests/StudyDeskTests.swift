@@ -77,6 +77,53 @@ import WorkerStore
         #expect(desk.flags().map(\.state) == [.final])
     }
 
+    @Test func `A flag says why its study counts as complete`() throws {
+        let desk = try desk()
+        func counts(_ expected: ExpectedCounts, _ study: String) throws {
+            for number in 1...2 {
+                desk.turn(.reading(try desk.scored(study, "\(study).\(number)", 0.1, counts: expected, series: "1")))
+            }
+        }
+        try counts(ExpectedCounts(study: 2), "1.1")
+        #expect(desk.flags().map(\.completeness) == [.expectedCount])
+        try counts(ExpectedCounts(series: 2), "1.2")
+        desk.wait(499)
+        #expect(desk.flags().isEmpty)
+        desk.wait(1)
+        #expect(desk.flags().map(\.completeness) == [.seriesCount])
+        try counts(ExpectedCounts(acquisition: 2, acquisitionNumber: 1), "1.3")
+        desk.wait(500)
+        #expect(desk.flags().map(\.completeness) == [.acquisitionCount])
+        desk.turn(.reading(try desk.scored("1.4", "1.4.1", 0.9)))
+        desk.wait(2000)
+        #expect(desk.flags().map(\.completeness) == [nil, .quietPeriod])
+    }
+
+    @Test func `A count that was too low is revised by the instances that come after it, in one go`() throws {
+        let desk = try desk()
+        for number in 1...2 { desk.turn(.reading(try desk.scored("1.1", "1.1.\(number)", 0.1, expected: 2))) }
+        #expect(desk.flags().map(\.completeness) == [.expectedCount])
+        for number in 3...6 { desk.turn(.reading(try desk.scored("1.1", "1.1.\(number)", 0.1, expected: 2))) }
+        #expect(desk.flags().isEmpty)
+        desk.wait(2000)
+        let flags = desk.flags()
+        #expect(flags.map(\.completeness) == [.quietPeriod])
+        #expect(flags.first?.revision == 2 && flags.first?.instances.scored == 6)
+    }
+
+    @Test func `A worker that starts again remembers how much of each series there should be`() throws {
+        do {
+            let desk = try desk()
+            desk.turn(
+                .reading(try desk.scored("1.1", "1.1.1", 0.1, counts: ExpectedCounts(series: 2), series: "1")),
+                .reading(desk.reading("1.1", "1.1.2", .ignored(reason: "r"), counts: .init(series: 1), series: "2")))
+        }
+        let desk = try desk()
+        desk.turn(.reading(try desk.scored("1.1", "1.1.3", 0.1, counts: ExpectedCounts(series: 2), series: "1")))
+        desk.wait(500)
+        #expect(desk.flags().map(\.completeness) == [.seriesCount])
+    }
+
     @Test func `The host's word makes a study final as soon as what came before it is worked off`() throws {
         let desk = try desk()
         desk.turn(.reading(try desk.scored("1.1", "1.1.1", 0.1)))

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Foundation
 import Testing
+import Triage
 
+@testable import Decoding
 @testable import WorkerService
 
 @Suite struct WorkerSettingsTests {
@@ -14,7 +16,7 @@ import Testing
         let settings = try settings(#"{"state": "state", "packages": ["head", "/p/chest"], "quiet_seconds": 1}"#)
         #expect(settings.state.path == "/etc/gantry/state")
         #expect(settings.packages.map(\.path) == ["/etc/gantry/head", "/p/chest"])
-        #expect(settings.quietMilliseconds(modality: "CT") == 1000)
+        #expect(settings.quietPeriod(modality: "CT") == .init(milliseconds: 1000, countedMilliseconds: 500))
         #expect(settings.endpoint == "ipc:///run/gantry/worker.ipc")
     }
 
@@ -37,6 +39,43 @@ import Testing
     ])
     func `A value of the wrong kind is an error`(json: String) {
         #expect(throws: SettingsError.self) { try settings(json) }
+    }
+
+    @Test func `A site says where its modalities write their counts`() throws {
+        let settings = try settings(
+            """
+            {"state": "a", "counted_quiet_seconds": 0.2, "expected_counts": [
+                {"tag": "0054,0081", "counts": "series", "modality": "PT"},
+                {"tag": "0019,xx9B", "creator": "GEMS_ACQU_01", "counts": "study", "manufacturer": "ge *", "station": "CT?"}
+            ]}
+            """)
+        #expect(settings.quietPeriod(modality: "CT") == .init(milliseconds: 2000, countedMilliseconds: 200))
+        var header = InstanceHeader(
+            image: .success(.init(frames: 1, rows: 1, columns: 1, samplesPerFrame: 1)),
+            manufacturer: "GE MEDICAL SYSTEMS", stationName: "ct1")
+        header.numberOfStudyRelatedInstances = 3
+        header.elements = [12, 40]
+        #expect(ExpectedCounts(header, rules: settings.expectedCounts) == ExpectedCounts(study: 40))
+        header.stationName = "MR1"
+        #expect(ExpectedCounts(header, rules: settings.expectedCounts) == ExpectedCounts(study: 3))
+        header.modality = "PT"
+        #expect(ExpectedCounts(header, rules: settings.expectedCounts) == ExpectedCounts(study: 3, series: 12))
+        header.elements = [nil, -1]
+        #expect(ExpectedCounts(header, rules: settings.expectedCounts) == ExpectedCounts(study: 3))
+    }
+
+    @Test(arguments: [
+        #"{"tag": "0019,109B", "counts": "study"}"#, #"{"tag": "0020,1002", "creator": "X", "counts": "study"}"#,
+        #"{"tag": "00201002", "counts": "study"}"#, #"{"tag": "0020,1002"}"#, #"{"counts": "study"}"#,
+        #"{"tag": "0020,1002", "counts": "patient"}"#, #"{"tag": "0020,1002", "counts": "study", "modalities": "CT"}"#,
+        #""0020,1002""#,
+    ])
+    func `A rule for counts that cannot work is an error that names the setting`(rule: String) {
+        #expect {
+            try settings(#"{"state": "a", "expected_counts": [\#(rule)]}"#)
+        } throws: {
+            "\($0)".contains("expected_counts")
+        }
     }
 
     @Test func `Values that cannot work are refused with the setting's name`() throws {

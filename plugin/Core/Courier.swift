@@ -50,11 +50,16 @@ final class Courier {
     var assignments: [String: String] = [:]
     var presence = WorkerPresence()
     var presenceAtSteadyMilliseconds: Int64 = 0
-    /// Whether the turn carried instances.
-    private var isBusy = false
-    /// After a turn that did, the next one waits for company: one transaction and one poll serve several instances, and
-    /// the hook need not wake anybody.
-    private static let napMilliseconds: UInt32 = 20
+    /// Whether the turn before carried instances so close to each other that the next one waits for company: one
+    /// transaction and one poll serve several instances, and the hook need not wake anybody. What comes at a modality's
+    /// pace does not wait, and neither does what the workers say about the last instance of a burst.
+    private var isDense = false
+    private var arrivedAtSteadyMilliseconds: Int64 = 0
+    /// Instances closer to each other than this come in a burst.
+    private static let denseMilliseconds: Int64 = 10
+    /// A nap ends early when nothing came during a step of it.
+    private static let napStepMilliseconds: UInt32 = 4
+    private static let napSteps = 5
     /// The nap while instances wait for room or are read back, which then sets the pace.
     private static let shortNapMilliseconds: UInt32 = 5
     private static let lookMilliseconds: Int64 = 250
@@ -103,13 +108,10 @@ final class Courier {
             // What came after a hello waits until the hello is answered.
             if link.greeting == nil { watched.append(connection.socket) }
         }
-        if isBusy {
-            let isFlowing = outgoing.isEmpty && reading.isEmpty
-            usleep((isFlowing ? Courier.napMilliseconds : Courier.shortNapMilliseconds) &* 1_000)
-        }
-        try waitForInput(on: watched, or: shared.courierWakeup, timeoutMilliseconds: isBusy ? 0 : waitMilliseconds)
+        if isDense { nap() }
+        try waitForInput(on: watched, or: shared.courierWakeup, timeoutMilliseconds: isDense ? 0 : waitMilliseconds)
         if shared.isStopping { return }
-        isBusy = false
+        isDense = false
         takeArrivals()
         readLetters()
         for index in links.indices { try listen(to: index) }
@@ -124,6 +126,20 @@ final class Courier {
         publish()
         reportRefusal()
         count()
+    }
+
+    private func nap() {
+        guard outgoing.isEmpty, reading.isEmpty else {
+            usleep(Courier.shortNapMilliseconds &* 1_000)
+            return
+        }
+        var waiting = 0
+        for _ in 0..<Courier.napSteps {
+            usleep(Courier.napStepMilliseconds &* 1_000)
+            let now = shared.handOver.waitingCount
+            if now == waiting || shared.isStopping { return }
+            waiting = now
+        }
     }
 
     /// Short when something waits for room or for a retry, else until the next hello.
@@ -147,6 +163,10 @@ final class Courier {
         // While the database cannot be used, the hook's queue is the bound.
         guard arrivals.isEmpty else { return }
         arrivals = shared.handOver.take()
+        guard !arrivals.isEmpty else { return }
+        let now = Clock.steadyMilliseconds()
+        isDense = arrivals.count > 1 || now &- arrivedAtSteadyMilliseconds < Courier.denseMilliseconds
+        arrivedAtSteadyMilliseconds = now
     }
 
     private func save(evenAfterFailure: Bool) {
@@ -177,7 +197,8 @@ final class Courier {
 
     private func saveArrivalsAndSettlements() throws(SQLiteError) {
         guard !arrivals.isEmpty || !settlements.isEmpty else { return }
-        isBusy = true
+        // What is read back comes in bursts too.
+        if !outgoing.isEmpty || !reading.isEmpty { isDense = true }
         let (sequences, givenBack) = try shared.store.save(arrivals: arrivals, settlements: settlements)
         if givenBack > 0 { noteGivenBack(givenBack) }
         var refused: [Settlement] = []

@@ -76,6 +76,9 @@ final class HandOver: Sendable {
         }
     }
 
+    /// Instances that wait to be taken.
+    var waitingCount: Int { state.withLock { $0.arrivals.count } }
+
     /// Whether something was missed since the last call.
     func takeMissed() -> Bool {
         state.withLock { state in
