@@ -81,6 +81,8 @@ let package = Package(
         .target(name: "Federation", dependencies: ["ModelPackage", "Tensors", "ZeroMQ"], swiftSettings: strict),
         // Slice scores to study findings, urgency, completeness.
         .target(name: "Triage", dependencies: ["ModelPackage"], swiftSettings: strict),
+        // What people say about studies: documents and resources, and what their codes mean.
+        .target(name: "Statements", dependencies: ["ModelPackage"], swiftSettings: strict),
         // When a round opens, who belongs to it, when it closes; aggregation arithmetic.
         .target(name: "Rounds", dependencies: ["Federation", "Tensors"], swiftSettings: strict),
 
@@ -96,7 +98,7 @@ let package = Package(
                 .linkedLibrary("ofstd"), .linkedLibrary("openjp2"), .linkedLibrary("z"),
             ]),
         // A DICOM instance to what a model sees.
-        .target(name: "Imaging", dependencies: ["CImaging", "ModelPackage"], swiftSettings: strict),
+        .target(name: "Imaging", dependencies: ["CImaging", "ModelPackage", "Statements"], swiftSettings: strict),
         // Structured reports and secondary captures with DCMTK behind a plain C interface.
         .target(
             name: "CResults", cxxSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
@@ -110,7 +112,8 @@ let package = Package(
         .target(name: "CDecoding"),
         // Instances are decoded in a process of their own: both ends.
         .target(
-            name: "Decoding", dependencies: ["CDecoding", "Imaging", "ModelPackage"], swiftSettings: strict),
+            name: "Decoding", dependencies: ["CDecoding", "Imaging", "ModelPackage", "Statements"],
+            swiftSettings: strict),
         // Synthetic studies with known truth.
         .target(name: "Phantoms", dependencies: ["CImaging", "Imaging", "ModelPackage"], swiftSettings: strict),
         // libtorch behind a plain C interface.
@@ -132,9 +135,9 @@ let package = Package(
         .target(
             name: "WorkerStore",
             dependencies: [
-                "Audit", "ModelPackage", "Tensors", "Triage", "Wire", .product(name: "GRDB", package: "GRDB.swift"),
-            ],
-            swiftSettings: strict),
+                "Audit", "ModelPackage", "Statements", "Tensors", "Triage", "Wire",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ], swiftSettings: strict),
         // hub.sqlite and the files beside it.
         .target(
             name: "HubStore",
@@ -148,8 +151,8 @@ let package = Package(
         .target(
             name: "WorkerService",
             dependencies: [
-                "Decoding", "Federation", "Imaging", "ModelPackage", "Results", "Tensors", "Torch", "Triage", "Wire",
-                "WorkerStore", "ZeroMQ",
+                "Decoding", "Federation", "Imaging", "ModelPackage", "Results", "Statements", "Tensors", "Torch",
+                "Triage", "Wire", "WorkerStore", "ZeroMQ",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
@@ -176,7 +179,7 @@ let package = Package(
         .executableTarget(
             name: "gantry-cli",
             dependencies: [
-                "Audit", "Federation", "Phantoms", "Torch", "WorkerStore",
+                "Audit", "Federation", "Phantoms", "Statements", "Torch", "WorkerStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Sources/gantry", swiftSettings: strict),
 
@@ -196,12 +199,13 @@ let package = Package(
         .testTarget(
             name: "TorchTests", dependencies: ["Torch"], exclude: ["Fixtures/attention.py"],
             resources: [.copy("Fixtures/attention.ts")], swiftSettings: strict),
+        .testTarget(name: "StatementsTests", dependencies: ["ModelPackage", "Statements"], swiftSettings: strict),
         .testTarget(name: "ModelPackageTests", dependencies: ["ModelPackage", "Tensors"], swiftSettings: strict),
         .testTarget(
             name: "WorkerTests",
             dependencies: [
-                "Decoding", "Federation", "Imaging", "ModelPackage", "Phantoms", "Results", "Tensors", "Torch",
-                "Triage", "Wire", "WorkerService", "WorkerStore", "ZeroMQ", "gantry-decoder",
+                "Decoding", "Federation", "Imaging", "ModelPackage", "Phantoms", "Results", "Statements", "Tensors",
+                "Torch", "Triage", "Wire", "WorkerService", "WorkerStore", "ZeroMQ", "gantry-decoder",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: strict),
         .testTarget(

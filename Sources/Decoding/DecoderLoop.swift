@@ -57,11 +57,17 @@ public final class DecoderLoop {
         for element in elements { header.elements.append(reader.integer(at: element)) }
         guard send(.opened(header)) else { return nil }
         while let question = receive() {
-            guard case .prepare(let first, let count, let plan) = question else { return question }
             do throws(ImagingError) {
-                try take(plan)
-                try prepare(first, count, of: reader)
-                guard send(.prepared) else { return nil }
+                switch question {
+                case .prepare(let first, let count, let plan):
+                    try take(plan)
+                    try prepare(first, count, of: reader)
+                    guard send(.prepared) else { return nil }
+                case .describe:
+                    let bytes = try describe(reader)
+                    guard send(.described(bytes: bytes)) else { return nil }
+                default: return question
+                }
             } catch {
                 guard send(.failed(error)) else { return nil }
             }
@@ -97,6 +103,18 @@ public final class DecoderLoop {
                 start += count * input
             }
         }
+    }
+
+    private func describe(_ reader: borrowing InstanceReader) throws(ImagingError) -> Int {
+        let document = try reader.document()
+        guard let json = try? JSONEncoder().encode(document) else {
+            throw ImagingError(.internal, "the document cannot be written as JSON")
+        }
+        guard json.count <= min(memory.output.count, DecoderMessage.mostDocumentBytes) else {
+            throw ImagingError(.tooLarge, "the document's codes are \(json.count >> 20) MB")
+        }
+        memory.output.copyBytes(from: json)
+        return json.count
     }
 
     private func receive() -> DecoderMessage? {

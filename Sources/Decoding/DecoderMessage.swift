@@ -15,12 +15,19 @@ enum DecoderMessage: Equatable {
     case prepare(first: Int, count: Int, plan: String)
     /// The output memory holds the inputs: model after model, for each its frames.
     case prepared
+    /// Read the open instance as a report or key object selection; the answer is `described`.
+    case describe
+    /// The output memory begins with so many bytes of a `ReportDocument` as JSON.
+    case described(bytes: Int)
     case failed(ImagingError)
 
     /// No message is longer; what is longer is damaged.
     static let mostBytes = 160 << 10
 
-    private enum Verb: UInt8 { case ready = 1, open, opened, prepare, prepared, failed }
+    /// No document is longer as JSON.
+    static let mostDocumentBytes = 8 << 20
+
+    private enum Verb: UInt8 { case ready = 1, open, opened, prepare, prepared, failed, describe, described }
 
     var bytes: [UInt8] {
         switch self {
@@ -29,6 +36,8 @@ enum DecoderMessage: Equatable {
         case .opened(let header): Self.bytes(.opened, header.fields)
         case .prepare(let first, let count, let plan): Self.bytes(.prepare, [String(first), String(count), plan])
         case .prepared: Self.bytes(.prepared, [])
+        case .describe: Self.bytes(.describe, [])
+        case .described(let bytes): Self.bytes(.described, [String(bytes)])
         case .failed(let error): Self.bytes(.failed, [error.name, error.detail])
         }
     }
@@ -50,6 +59,10 @@ enum DecoderMessage: Equatable {
             guard let first = Int(fields[0]), let count = Int(fields[1]), first >= 0, count > 0 else { return nil }
             self = .prepare(first: first, count: count, plan: fields[2])
         case (.prepared, 0): self = .prepared
+        case (.describe, 0): self = .describe
+        case (.described, 1):
+            guard let bytes = Int(fields[0]), bytes >= 0 else { return nil }
+            self = .described(bytes: bytes)
         case (.failed, 2): self = .failed(ImagingError(name: fields[0], detail: fields[1]))
         default: return nil
         }

@@ -3,6 +3,7 @@ import CDecoding
 import Foundation
 import Imaging
 import ModelPackage
+import Statements
 import Synchronization
 
 /// A seat for decoders: instances are decoded in a process of their own, which is replaced when it dies or hangs.
@@ -91,6 +92,15 @@ public final class DecoderSeat: @unchecked Sendable {
         }
     }
 
+    /// The coded content of the open instance, which is a structured report or key object selection.
+    public func document() throws(DecoderError) -> ReportDocument {
+        guard case .described(let bytes) = try ask(.describe), let output = memory?.output,
+            bytes <= min(output.count, DecoderMessage.mostDocumentBytes),
+            let document = try? JSONDecoder().decode(ReportDocument.self, from: Data(output.prefix(bytes)))
+        else { throw .instance(Self.nonsense) }
+        return document
+    }
+
     /// How many frames one question may ask for.
     public func mostFrames(_ plan: PreprocessingPlan) -> Int {
         max(1, settings.outputBytes / max(1, plan.bytesPerFrame))
@@ -150,10 +160,13 @@ public final class DecoderSeat: @unchecked Sendable {
     private func exchange(
         _ question: DecoderMessage, _ process: DecoderProcess
     ) throws(DecoderProcess.Silence) -> DecoderMessage {
-        if case .prepare = question, !process.hasInstance {
+        switch question {
+        case .prepare, .describe:
+            guard !process.hasInstance else { break }
             // A successor begins with the instance, which is still in the shared memory.
             _ = try process.ask(
                 .open(bytes: instanceBytes, elements: settings.elements), seconds: settings.answerSeconds)
+        default: break
         }
         let answer = try process.ask(question, seconds: settings.answerSeconds)
         process.hasInstance = true

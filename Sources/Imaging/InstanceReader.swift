@@ -6,7 +6,7 @@ import Foundation
 ///
 /// Lives inside `read`, on the thread that called it, because it looks into the caller's bytes without copying them.
 public struct InstanceReader: ~Copyable {
-    private let handle: OpaquePointer
+    let handle: OpaquePointer
     public let instance: DicomInstance
 
     /// Opens a DICOM file in memory for the duration of `body`. Throws as `DicomInstance.init` does, and what `body`

@@ -36,6 +36,7 @@ public struct Completeness: Sendable, Equatable {
     /// The highest value seen.
     public private(set) var expectedInstances: Int?
     public private(set) var instances = 0
+    private var documents = 0
     /// Place of the last new instance on the gateway's stream, in milliseconds (`ArrivalClock`).
     public private(set) var lastPosition: Int64
     private var hostSaidComplete = false
@@ -77,6 +78,12 @@ public struct Completeness: Sendable, Equatable {
         }
     }
 
+    /// A report or key object selection of the study came. The study's own count includes documents; nobody waits for
+    /// more of them.
+    public mutating func addDocument() {
+        documents += 1
+    }
+
     /// The host said that no more instances come; a later instance withdraws it.
     public mutating func hostSaysComplete() {
         hostSaidComplete = true
@@ -84,7 +91,7 @@ public struct Completeness: Sendable, Equatable {
 
     /// - Parameter time: `ArrivalClock.time` of the gateway that the study comes from.
     public func reason(at time: Int64) -> Reason? {
-        if instances == expectedInstances { return .expectedCount }
+        if instances + documents == expectedInstances { return .expectedCount }
         if hostSaidComplete { return .host }
         guard time - lastPosition >= quietMilliseconds else { return nil }
         guard isFullSoFar else { return .quietPeriod }
@@ -96,7 +103,7 @@ public struct Completeness: Sendable, Equatable {
 
     /// Every series that was begun is full, and no count of the study says that there is more.
     private var isFullSoFar: Bool {
-        openSeries.isEmpty && !series.isEmpty && (expectedInstances.map { instances > $0 } ?? true)
+        openSeries.isEmpty && !series.isEmpty && (expectedInstances.map { instances + documents > $0 } ?? true)
     }
 
     public enum Reason: String, Codable, Sendable {

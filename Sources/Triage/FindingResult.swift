@@ -12,6 +12,42 @@ public struct FindingResult: Codable, Sendable, Equatable {
     public var positive: Bool
     public var urgency: Urgency
     public var evidence: [Evidence]
+    /// What people said about this finding of the study, oldest first; nil when nobody did. At most `mostStatements`.
+    public var statements: [Statement]?
+
+    /// Older statements are left out, except the one that counts.
+    public static let mostStatements = 20
+
+    /// What somebody said: the finding is there or not.
+    public struct Statement: Codable, Sendable, Equatable {
+        public var present: Bool
+        /// `review`, `sheet`, `key-objects`, `report` or `fhir`.
+        public var source: String
+        public var reader: String
+        public var role: String
+        /// Unix milliseconds UTC.
+        public var at: Int64
+        public var withdrawn: Bool
+        /// Whether it is the one that counts.
+        public var current: Bool
+
+        enum CodingKeys: String, CodingKey {
+            case present, source, reader, role, withdrawn, current
+            case at = "at_ms"
+        }
+
+        public init(
+            present: Bool, source: String, reader: String, role: String, at: Int64, withdrawn: Bool, current: Bool
+        ) {
+            self.present = present
+            self.source = source
+            self.reader = reader
+            self.role = role
+            self.at = at
+            self.withdrawn = withdrawn
+            self.current = current
+        }
+    }
 
     public struct Evidence: Codable, Sendable, Equatable {
         public var gatewayInstance: String

@@ -43,6 +43,8 @@ public enum ToGateway: Sendable, Equatable {
         case setAside = "set-aside"
         /// Gantry made it: it is neither scored nor counted.
         case ownResult = "own-result"
+        /// A report or key object selection that says something about a finding; it is neither scored nor counted.
+        case labelled
     }
 
     public var envelope: Envelope {

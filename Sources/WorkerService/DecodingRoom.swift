@@ -5,6 +5,7 @@ import Imaging
 import Logging
 import ModelPackage
 import Results
+import Statements
 import Synchronization
 import Triage
 import WorkerStore
@@ -100,6 +101,15 @@ final class DecodingRoom: Sendable {
                 sopClassUID: header.sopClassUID?.text ?? "", seriesInstanceUID: header.seriesInstanceUID?.text ?? "")
             if OwnResult.matches(manufacturer: header.manufacturer, sopClassUID: header.sopClassUID?.text) {
                 return InstanceReading(arrival: arrival, identity: identity, outcome: .ownResult)
+            }
+            if let kind = header.sopClassUID.flatMap({ DocumentKind(sopClassUID: $0.text) }) {
+                switch decoded({ () throws(DecoderError) in try seat.document() }) {
+                case nil: return nil
+                // Without an identity: a document that cannot be read is no part of its study either.
+                case .failure(let error): return unreadable(error.name, error.description)
+                case .success(let document):
+                    return InstanceReading(arrival: arrival, identity: identity, outcome: .document(document, kind))
+                }
             }
             return read(header, identity, arrival, seat)
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+import Statements
 import Triage
 import WorkerStore
 
@@ -29,6 +30,8 @@ struct InstanceReading: Sendable {
         case ignored(reason: String)
         /// Gantry made it: no part of what the study consists of.
         case ownResult
+        /// A report or key object selection: no part of what the study consists of.
+        case document(ReportDocument, DocumentKind)
         case setAside(name: String, reason: String)
     }
 

@@ -33,6 +33,7 @@ final class StatusBoard: Sendable {
         var training = Training()
         var federation: Federation
         var setAside: [String: Int] = [:]
+        var documents = StatusDocument.Documents()
         var decoderFailures: [String: Int] = [:]
         var database = StatusDocument.Databases(setAside: 0)
         var hasChanged = true
@@ -103,6 +104,16 @@ final class StatusBoard: Sendable {
         state.withLock { $0.setAside = counts }
     }
 
+    func refreshDocuments(_ store: WorkerStore) {
+        let documents = try? store.read { transaction in
+            let counts = try transaction.documentCounts()
+            return StatusDocument.Documents(
+                taken: counts["taken"] ?? 0, waiting: counts["waiting"] ?? 0, dropped: counts["dropped"] ?? 0,
+                rejectedStudies: try transaction.rejectedStudyCount())
+        }
+        if let documents { state.withLock { $0.documents = documents } }
+    }
+
     /// True once after a change.
     func takeChange() -> Bool {
         state.withLock { state in
@@ -120,6 +131,7 @@ final class StatusBoard: Sendable {
             StatusDocument(
                 live: live, training: state.training, federation: state.federation, database: state.database,
                 connections: StatusDocument.Connections(refused: refused), setAside: state.setAside,
+                documents: state.documents,
                 decoderFailures: state.decoderFailures,
                 queue: StatusDocument.Queue(instances: queued),
                 results: results.map { .init(due: $0.due, unsent: $0.unsent, failed: $0.failed) })

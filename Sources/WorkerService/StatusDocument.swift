@@ -50,6 +50,17 @@ struct StatusDocument: Encodable {
 
     struct Queue: Encodable { var instances: Int }
 
+    /// Reports and key object selections that say something about a study; one that speaks of two counts twice.
+    struct Documents: Encodable {
+        var taken = 0
+        /// For their study.
+        var waiting = 0
+        /// Their study did not come.
+        var dropped = 0
+        /// Studies of which nothing is learned.
+        var rejectedStudies = 0
+    }
+
     /// Databases that were damaged and set aside.
     struct Databases: Encodable {
         struct Last: Encodable {
@@ -72,6 +83,7 @@ struct StatusDocument: Encodable {
     var connections: Connections
     /// Instances by the name of the reason.
     var setAside: [String: Int]
+    var documents: Documents
     /// Decoder processes that were replaced since the worker started, by the name of the reason.
     var decoderFailures: [String: Int]
     var queue: Queue

@@ -25,6 +25,9 @@ extension StudyDesk {
             effects.acknowledge(arrival, .ownResult, study: uid)
             return
         }
+        if case .document(let document, let kind) = reading.outcome {
+            return try take(document, kind, identity, arrival, &effects, transaction)
+        }
         let key = StudyKey(gateway: arrival.gateway, studyInstanceUID: uid)
         let known = try transaction.instance(key, identity.sopInstanceUID)
         if known?.outcome == .scored {
@@ -61,7 +64,7 @@ extension StudyDesk {
         case .repeated:
             // It was scored when the decoder looked, and rows do not go back.
             effects.acknowledge(arrival, .scored, study: uid)
-        case .ownResult: break
+        case .ownResult, .document: break
         }
     }
 
@@ -111,8 +114,10 @@ extension StudyDesk {
         if let expected = identity.expected.study {
             row.expectedInstances = max(row.expectedInstances ?? 0, expected)
         }
+        let isNew = try studies[key] == nil && transaction.study(key) == nil
         try transaction.save(row)
         studies[key]?.row = row
+        if isNew { try transaction.takeWaitingDocuments(key, at: timepiece.unix()) }
     }
 
     /// An instance that no version reads still counts towards completeness of a study on the desk.
@@ -209,7 +214,8 @@ extension StudyDesk {
         because completeness: Completeness.Reason? = nil, _ effects: inout Effects, _ transaction: WorkerTransaction
     ) throws -> OpenStudy.Reading {
         var reading = reading
-        var flag = study.nextFlag(reading, state: state, decidedAt: timepiece.unix())
+        var flag = try stated(
+            study.nextFlag(reading, state: state, decidedAt: timepiece.unix()), about: study.key, transaction)
         flag.completeness = completeness
         let document = try JSONEncoder().encode(flag)
         reading.flag.revision = flag.revision

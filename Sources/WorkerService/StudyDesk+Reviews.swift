@@ -5,7 +5,7 @@ import WorkerStore
 
 /// A radiologist's verdict as the gateway sends it.
 struct Review: Decodable {
-    enum Verdict: String, Decodable { case agree, disagree }
+    enum Verdict: String, Decodable { case agree, disagree, withdraw }
 
     var review: String
     var study: String
@@ -50,16 +50,36 @@ extension StudyDesk {
             // Not kept: once the gateway has given the study back, the review is good.
             return answer(false, "\(ToGateway.unknownStudy): the study is not known to this worker")
         }
-        let refusal = try transaction.labelRefusal(study, finding: review.finding)
-        if refusal == nil {
-            try transaction.add(
-                Label(
-                    study: study, finding: review.finding, isPresent: review.saysPresent, source: .review,
-                    reader: review.reviewer, role: review.role ?? "", at: review.at))
-            effects.hasNewLabels = true
-        }
+        let refusal =
+            try review.verdict == .withdraw
+            ? withdraw(review, of: study, transaction) : label(review, of: study, transaction)
+        if refusal == nil { effects.hasNewLabels = true }
         try transaction.saveReview(id, isAccepted: refusal == nil, reason: refusal ?? "", at: timepiece.unix())
         answer(refusal == nil, refusal ?? "")
+    }
+
+    /// Nil when the verdict is a label now, else why not.
+    private func label(_ review: Review, of study: StudyKey, _ transaction: WorkerTransaction) throws -> String? {
+        if let refusal = try transaction.labelRefusal(study, finding: review.finding) { return refusal }
+        let role = review.role ?? ""
+        try transaction.add(
+            Label(
+                study: study, finding: review.finding, isPresent: review.saysPresent, source: .review,
+                reader: review.reviewer, role: role, at: review.at, isAuthoritative: codes.isAuthoritative(role: role)))
+        return nil
+    }
+
+    /// The reviewer takes back their last verdict on this finding; what was said before counts again.
+    ///
+    /// - Returns: nil when there was one, else why not.
+    private func withdraw(_ review: Review, of study: StudyKey, _ transaction: WorkerTransaction) throws -> String? {
+        let last = try transaction.labelHistory(study).last {
+            $0.source == .review && $0.finding == review.finding && $0.reader == review.reviewer
+                && $0.withdrawnAt == nil && $0.at <= review.at
+        }
+        guard let last else { return "this reviewer has said nothing about this finding that could be withdrawn" }
+        try transaction.withdraw(last, at: review.at)
+        return nil
     }
 
     /// Which key is wrong, without its value.

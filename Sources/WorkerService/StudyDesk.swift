@@ -2,6 +2,7 @@
 import Foundation
 import Logging
 import ModelPackage
+import Statements
 import Synchronization
 import Triage
 import Wire
@@ -39,6 +40,7 @@ final class StudyDesk: @unchecked Sendable {
         /// Studies of which an instance came that was scored before.
         var repeated: Set<StudyKey> = []
         var hasNewLabels = false
+        var hasDocuments = false
         var setAside = false
 
         mutating func acknowledge(
@@ -62,6 +64,7 @@ final class StudyDesk: @unchecked Sendable {
     let ledger: ArrivalLedger
     let timepiece: Timepiece
     let heldOut: HeldOutShare
+    let codes: CodeMap
     let log: Logger
     private let events: Conveyor<DeskEvent>
     private let board: StatusBoard
@@ -79,6 +82,7 @@ final class StudyDesk: @unchecked Sendable {
     private var isFailing = false
     private var lastResendAt: Int64 = .min
     private var lastStatusAt: Int64 = .min
+    private var lastLookAt: Int64 = .min
 
     /// - Parameter post: sends a message to a gateway; called on the desk's thread.
     init(
@@ -98,6 +102,7 @@ final class StudyDesk: @unchecked Sendable {
         self.post = post
         examples = ExampleShelf(store: store, budgetBytes: settings.exampleMegabytes << 20, log: log)
         heldOut = HeldOutShare(share: settings.heldOutShare)
+        codes = try settings.codes()
         try examples.sweep()
     }
 
@@ -133,10 +138,11 @@ final class StudyDesk: @unchecked Sendable {
 
     /// Handles some events and whatever is due now.
     func turn(_ batch: [DeskEvent]) {
-        if !batch.isEmpty || !due().isEmpty {
+        if !batch.isEmpty || !due().isEmpty || hasUnstated() {
             persistently { effects, transaction in
                 for event in batch { try self.handle(event, &effects, transaction) }
                 for (study, reason) in self.due() { try self.finish(study, because: reason, &effects, transaction) }
+                try self.restate(&effects, transaction)
             }
         }
         let now = timepiece.monotonic()
@@ -153,6 +159,16 @@ final class StudyDesk: @unchecked Sendable {
             sendStatus(now)
         }
     }
+
+    /// Another process may have said something about a study; looked at now and then.
+    private func hasUnstated() -> Bool {
+        let now = timepiece.monotonic()
+        guard lastLookAt == .min || now - lastLookAt >= Self.lookMilliseconds else { return false }
+        lastLookAt = now
+        return (try? store.read { try !$0.unstatedStudies(limit: 1).isEmpty }) ?? false
+    }
+
+    private static let lookMilliseconds: Int64 = 500
 
     // MARK: Committing
 
@@ -198,6 +214,7 @@ final class StudyDesk: @unchecked Sendable {
             studies[study] = nil
             models.release(study)
         }
+        if effects.hasDocuments { board.refreshDocuments(store) }
         if effects.hasNewLabels { board.labelsChanged() }
         if effects.setAside { board.refreshSetAside(store) }
     }

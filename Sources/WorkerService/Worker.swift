@@ -58,6 +58,7 @@ public final class Worker: Sendable {
 
         let board = StatusBoard(isFederated: settings.hub != nil)
         board.refreshSetAside(store)
+        board.refreshDocuments(store)
         board.databasesSetAside(store.setAsides())
         let ledger = ArrivalLedger(timepiece: timepiece)
         deliveries = Conveyor()

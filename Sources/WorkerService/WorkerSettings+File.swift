@@ -18,6 +18,7 @@ extension WorkerSettings {
         case heldOutShare = "held_out_share"
         case resendSeconds = "resend_seconds"
         case statusSeconds = "status_seconds"
+        case labelCodes = "label_codes"
         case hubKey = "hub_key"
         case siteKey = "site_key"
         case hubSeconds = "hub_seconds"
@@ -88,6 +89,7 @@ extension WorkerSettings {
             self.results = results
         }
         statusSeconds = try values.number(Key.statusSeconds.rawValue) ?? statusSeconds
+        labelCodes = try path(.labelCodes)
         hub = try values.text(Key.hub.rawValue)
         hubKey = try values.text(Key.hubKey.rawValue)
         siteKey = try path(.siteKey)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Decoding
 import Foundation
+import Statements
 import Triage
 
 /// How a worker runs. Every setting but the state directory has a default.
@@ -51,6 +52,9 @@ public struct WorkerSettings: Sendable, Equatable {
     public var resendSeconds = 5.0
     /// Which final flags become DICOM objects in the archive.
     public var results = Results.flagged
+    /// A file that says what codes in the department's documents mean (`CodeMap`); nil: the built-in ones and the
+    /// findings' own.
+    public var labelCodes: URL?
     /// How often the gateways hear about versions and training.
     public var statusSeconds = 3.0
     /// The federation hub, `tcp://host:port`; nil: the site stays alone.
@@ -85,6 +89,12 @@ public struct WorkerSettings: Sendable, Equatable {
         return DecoderSettings(
             executable: file.path, answerSeconds: decodeSeconds, privateBytes: decodeMegabytes << 20,
             instanceBytes: instanceMegabytes << 20, elements: expectedCounts.map(\.element))
+    }
+
+    /// - Throws: `CodeMap.FileError` when the file cannot be used.
+    func codes() throws(CodeMap.FileError) -> CodeMap {
+        guard let labelCodes else { return .standard }
+        return try CodeMap(file: labelCodes)
     }
 
     /// The quiet period for a modality.

@@ -49,10 +49,11 @@ public struct LabelImport: Sendable {
             let label = Label(
                 study: key, finding: entry.finding, isPresent: entry.isPresent, source: .sheet, reader: entry.reader,
                 role: "", at: at)
-            let last = try transaction.labelHistory(key).last { $0.finding == entry.finding }
-            if let last, last.isPresent == label.isPresent, last.source == .sheet, last.reader == label.reader {
-                continue
+            // A sheet that is imported again must not outdo what was said since.
+            let last = try transaction.labelHistory(key).last {
+                $0.finding == entry.finding && $0.source == .sheet && $0.reader == entry.reader
             }
+            if let last, last.isPresent == label.isPresent { continue }
             try transaction.add(label)
         }
         return nil

@@ -10,6 +10,7 @@ extension WorkerStore {
             try db.execute(sql: receipts)
             try db.execute(sql: studies)
             try db.execute(sql: labels)
+            try db.execute(sql: examples)
             try db.execute(sql: models)
             try db.execute(sql: results)
             try AuditLog.migrate(db)
@@ -123,36 +124,7 @@ extension WorkerStore {
         ) STRICT;
         """
 
-    private static let labels = """
-        CREATE TABLE label (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
-            gateway TEXT NOT NULL,
-            study_instance_uid TEXT NOT NULL,
-            finding TEXT NOT NULL,
-            present INTEGER NOT NULL,
-            source TEXT NOT NULL,
-            reader TEXT NOT NULL,
-            role TEXT NOT NULL,
-            at_ms INTEGER NOT NULL,
-            FOREIGN KEY (gateway, study_instance_uid) REFERENCES study
-        ) STRICT;
-        CREATE INDEX label_study ON label (gateway, study_instance_uid, finding, at_ms, id);
-
-        -- The latest statement wins; history is kept.
-        CREATE VIEW current_label AS
-        SELECT * FROM label AS one WHERE NOT EXISTS (
-            SELECT 1 FROM label AS later
-            WHERE later.gateway = one.gateway AND later.study_instance_uid = one.study_instance_uid
-                AND later.finding = one.finding
-                AND (later.at_ms, later.id) > (one.at_ms, one.id));
-
-        CREATE TABLE review (
-            review TEXT PRIMARY KEY,
-            accepted INTEGER NOT NULL,
-            reason TEXT NOT NULL,
-            at_ms INTEGER NOT NULL
-        ) STRICT, WITHOUT ROWID;
-
+    private static let examples = """
         CREATE TABLE example (
             gateway TEXT NOT NULL,
             study_instance_uid TEXT NOT NULL,

@@ -1,28 +1,36 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Foundation
 import GRDB
+import ModelPackage
 
 extension WorkerTransaction {
     /// Why a label cannot be taken; nil when it can. A label needs a study this worker has seen and a finding that an
     /// active package looks for.
     public func labelRefusal(_ key: StudyKey, finding: String) throws -> String? {
         guard try study(key) != nil else { return "the study is not known to this worker" }
-        let known = Set(try activePackages().flatMap { try $0.decodedManifest().findings.map(\.name) })
+        let known = Set(try activeFindings().map(\.name))
         if known.contains(finding) { return nil }
         let list = known.sorted().joined(separator: ", ")
         return "no active model looks for “\(finding.prefix(64))”; known findings: \(list.isEmpty ? "none" : list)"
+    }
+
+    /// The findings that active packages look for.
+    public func activeFindings() throws -> [Finding] {
+        try activePackages().flatMap { try $0.decodedManifest().findings }
     }
 
     /// Adds a label and its audit entry.
     public func add(_ label: Label) throws {
         try db.execute(
             sql: """
-                INSERT INTO label (gateway, study_instance_uid, finding, present, source, reader, role, at_ms)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO label (gateway, study_instance_uid, finding, present, source, reader, role, at_ms,
+                    authoritative, document, withdrawn_at_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 label.study.gateway, label.study.studyInstanceUID, label.finding, label.isPresent,
-                label.source.rawValue, label.reader, label.role, label.at,
+                label.source.rawValue, label.reader, label.role, label.at, label.isAuthoritative, label.document,
+                label.withdrawnAt,
             ])
         try audit(
             "label-added",
@@ -32,7 +40,20 @@ extension WorkerTransaction {
             ])
     }
 
-    /// The latest statement about a finding of a study.
+    /// A statement does not count any more; it stays in the history. Without effect on one that was withdrawn before.
+    ///
+    /// - Parameter at: Unix milliseconds UTC.
+    public func withdraw(_ label: Label, at: Int64) throws {
+        try db.execute(
+            sql: "UPDATE label SET withdrawn_at_ms = ? WHERE id = ? AND withdrawn_at_ms IS NULL",
+            arguments: [at, label.id])
+        guard db.changesCount > 0 else { return }
+        try audit(
+            "label-withdrawn",
+            ["label": String(label.id), "finding": label.finding, "source": label.source.rawValue])
+    }
+
+    /// What counts about a finding of a study; nil when nothing does, or nothing is to be learned from the study.
     public func currentLabel(_ study: StudyKey, finding: String) throws -> Bool? {
         try Bool.fetchOne(
             db,
@@ -40,17 +61,21 @@ extension WorkerTransaction {
             arguments: [study.gateway, study.studyInstanceUID, finding])
     }
 
-    /// Every statement about a study, oldest first.
+    /// Every statement about a study, oldest first, also those that were withdrawn.
     public func labelHistory(_ study: StudyKey) throws -> [Label] {
         try Row.fetchAll(
             db, sql: "SELECT * FROM label WHERE gateway = ? AND study_instance_uid = ? ORDER BY at_ms, id",
             arguments: [study.gateway, study.studyInstanceUID]
-        ).map { row in
-            Label(
-                study: StudyKey(row), finding: row["finding"], isPresent: row["present"],
-                source: Label.Source(rawValue: row["source"]) ?? .sheet, reader: row["reader"], role: row["role"],
-                at: row["at_ms"])
-        }
+        ).map(Label.init)
+    }
+
+    /// Every statement that a document makes, about whichever study, also those that were withdrawn.
+    public func labels(source: Label.Source, document: String) throws -> [Label] {
+        guard !document.isEmpty else { return [] }
+        return try Row.fetchAll(
+            db, sql: "SELECT * FROM label WHERE source = ? AND document = ? ORDER BY id",
+            arguments: [source.rawValue, document]
+        ).map(Label.init)
     }
 
     /// The StudyInstanceUIDs with this AccessionNumber (0008,0050).
@@ -67,6 +92,20 @@ extension WorkerTransaction {
             db, sql: "SELECT gateway, study_instance_uid FROM study WHERE study_instance_uid = ? ORDER BY 1",
             arguments: [studyInstanceUID]
         ).map(StudyKey.init)
+    }
+
+    // MARK: Flags
+
+    /// Studies about which something was said since their flags were told.
+    public func unstatedStudies(limit: Int) throws -> [StudyKey] {
+        try Row.fetchAll(db, sql: "SELECT * FROM unstated LIMIT ?", arguments: [limit]).map(StudyKey.init)
+    }
+
+    /// The flags of a study tell what was said about it.
+    public func markStated(_ study: StudyKey) throws {
+        try db.execute(
+            sql: "DELETE FROM unstated WHERE gateway = ? AND study_instance_uid = ?",
+            arguments: [study.gateway, study.studyInstanceUID])
     }
 
     // MARK: Reviews
@@ -140,5 +179,16 @@ extension WorkerTransaction {
 
     private static func json(_ names: [String]) throws -> String {
         String(decoding: try JSONEncoder().encode(names), as: UTF8.self)
+    }
+}
+
+extension Label {
+    init(_ row: Row) {
+        self.init(
+            study: StudyKey(row), finding: row["finding"], isPresent: row["present"],
+            source: Source(rawValue: row["source"]) ?? .sheet, reader: row["reader"], role: row["role"],
+            at: row["at_ms"], isAuthoritative: row["authoritative"], document: row["document"],
+            withdrawnAt: row["withdrawn_at_ms"])
+        id = row["id"]
     }
 }

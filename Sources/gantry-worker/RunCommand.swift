@@ -13,8 +13,9 @@ struct RunCommand: AsyncParsableCommand {
             Settings come from a JSON file (--config) and from options; options win. Keys of the file: name, endpoint,
             key, gateways, state, packages, threads, nice, decode_threads, decoder, decode_seconds, decode_megabytes,
             instance_megabytes, batch_slices, quiet_seconds, quiet_seconds_by_modality,
-            counted_quiet_seconds, expected_counts, memory_megabytes, example_megabytes, held_out_share, resend_seconds, status_seconds, results, hub, hub_key,
-            site_key, hub_seconds, transcript. Only state is needed. An unknown key is an error.
+            counted_quiet_seconds, expected_counts, memory_megabytes, example_megabytes, held_out_share, resend_seconds,
+            status_seconds, results, label_codes, hub, hub_key, site_key, hub_seconds, transcript. Only state is needed.
+            An unknown key is an error.
 
             The transcript is a file that records in clear text every byte that goes to the hub: for each message a line
             "# number time frames", then each frame as a line with its length and its bytes.

@@ -70,5 +70,9 @@ import WorkerStore
         let sheet = try LabelSheet("StudyInstanceUID,finding,present\n1.1,bleed,1\n")
         for at: Int64 in [10, 20] { #expect(try LabelImport(sheet, into: store, at: at).accepted == 1) }
         #expect(try store.read { try $0.labelHistory("1.1").count } == 1)
+        // Also after somebody has said something else.
+        try store.addLabel("1.1", isPresent: false, at: 30)
+        #expect(try LabelImport(sheet, into: store, at: 40).accepted == 1)
+        #expect(try store.read { try $0.currentLabel("1.1", finding: "bleed") } == false)
     }
 }

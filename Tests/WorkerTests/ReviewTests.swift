@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Foundation
 import Testing
+import Triage
 import Wire
 import WorkerStore
 
@@ -19,12 +20,18 @@ import WorkerStore
     }
 
     private func review(
-        _ id: String, _ verdict: String, positive: Bool, finding: String = "bleed", study: String = "1.1", at: Int = 5
+        _ id: String, _ verdict: String, positive: Bool, finding: String = "bleed", study: String = "1.1", at: Int = 5,
+        reviewer: String = "dr", role: String = "radiologist"
     ) -> DeskEvent {
         let json =
-            #"{"review":"\#(id)","study":"\#(study)","finding":"\#(finding)","verdict":"\#(verdict)","reviewer":"dr","#
-            + #""role":"radiologist","at_ms":\#(at),"model_version":"00","positive":\#(positive)}"#
+            #"{"review":"\#(id)","study":"\#(study)","finding":"\#(finding)","verdict":"\#(verdict)","reviewer":"\#(reviewer)","#
+            + #""role":"\#(role)","at_ms":\#(at),"model_version":"00","positive":\#(positive)}"#
         return .review(gateway: "g", id: id, document: Data(json.utf8))
+    }
+
+    /// What was answered to reviews since the last look.
+    private func answers() -> [ToGateway] {
+        desk.sent().map(\.message).filter { if case .reviewAck = $0 { true } else { false } }
     }
 
     private func label() throws -> Bool? { try desk.store.read { try $0.currentLabel("1.1", finding: "bleed") } }
@@ -36,7 +43,7 @@ import WorkerStore
         throws
     {
         desk.turn(review("r1", verdict, positive: positive))
-        let answers = desk.sent().map(\.message)
+        let answers = self.answers()
         #expect(answers.count == 1)
         guard case .reviewAck("r1", true, "", _) = answers.first else {
             Issue.record("not accepted")
@@ -47,13 +54,86 @@ import WorkerStore
 
     @Test func `A repeated review gets the same answer and adds no second label`() throws {
         for _ in 0..<3 { desk.turn(review("r1", "agree", positive: true)) }
-        #expect(desk.sent().count == 3)
+        #expect(answers().count == 3)
         #expect(try desk.store.read { try $0.labelHistory("1.1").count } == 1)
     }
 
     @Test func `A later review replaces an earlier one`() throws {
         desk.turn(review("r1", "agree", positive: true, at: 5), review("r2", "disagree", positive: true, at: 6))
         #expect(try label() == false)
+    }
+
+    @Test func `Who takes back a verdict lets what was said before count again`() throws {
+        desk.turn(review("r1", "agree", positive: true, at: 5), review("r2", "disagree", positive: true, at: 6))
+        desk.turn(review("r3", "withdraw", positive: true, at: 7))
+        #expect(answers().count == 3)
+        #expect(try label() == true)
+        #expect(try desk.store.read { try $0.labelHistory("1.1") }.map(\.withdrawnAt) == [nil, 7])
+        for _ in 0..<2 { desk.turn(review("r4", "withdraw", positive: true, at: 8)) }
+        #expect(try label() == nil)
+        #expect(answers().count == 2)
+    }
+
+    @Test func `There is nothing to take back of what others said, or was said later`() throws {
+        desk.turn(review("r1", "agree", positive: true, at: 5, reviewer: "other"))
+        desk.turn(review("r2", "agree", positive: true, at: 9))
+        _ = desk.sent()
+        desk.turn(review("r3", "withdraw", positive: true, at: 7))
+        guard case .reviewAck("r3", false, let reason, _) = answers().first else {
+            Issue.record("not refused")
+            return
+        }
+        #expect(reason.contains("nothing"))
+        #expect(try desk.store.read { try $0.labelHistory("1.1") }.allSatisfy { $0.withdrawnAt == nil })
+    }
+
+    @Test func `Another role counts while no radiologist has spoken`() throws {
+        desk.turn(review("r1", "agree", positive: true, at: 9, role: "technologist"))
+        #expect(try label() == true)
+        desk.turn(review("r2", "disagree", positive: true, at: 5))
+        #expect(try label() == false)
+    }
+
+    @Test func `A flag tells what was said about it in a new revision of the same state`() throws {
+        desk.turn(review("r1", "agree", positive: true, at: 5), review("r2", "disagree", positive: true, at: 6))
+        let flags = desk.flags()
+        #expect(flags.map(\.state) == [.preliminary])
+        #expect(flags.map(\.revision) == [2])
+        let statements = try #require(flags.first?.findings.first?.statements)
+        #expect(statements.map(\.present) == [true, false])
+        #expect(statements.map(\.current) == [false, true])
+        #expect(statements.first?.source == "review" && statements.first?.reader == "dr")
+        desk.turn(review("r3", "withdraw", positive: true, at: 7))
+        let withdrawn = try #require(desk.flags().first?.findings.first?.statements)
+        #expect(withdrawn.map(\.withdrawn) == [false, true] && withdrawn.map(\.current) == [true, false])
+        // The final flag, and one that a late instance revises, say it too.
+        desk.wait(10_000)
+        #expect(desk.flags().last?.findings.first?.statements == withdrawn)
+        desk.turn(.reading(try desk.scored("1.1", "1.1.2", 0.1)))
+        desk.wait(10_000)
+        #expect(desk.flags().last?.findings.first?.statements == withdrawn)
+    }
+
+    @Test func `A final flag tells what another process said, without a new report`() throws {
+        desk.wait(10_000)
+        let told = try #require(desk.flags().last)
+        try desk.store.addLabel("1.1", isPresent: false, at: 3)
+        desk.wait(1000)
+        let flags = desk.flags()
+        #expect(flags.map(\.state) == [.final] && flags.map(\.revision) == [told.revision + 1])
+        #expect(flags.first?.decidedAt == told.decidedAt)
+        #expect(flags.first?.findings.first?.statements?.count == 1)
+        desk.wait(1000)
+        #expect(desk.flags().isEmpty)
+    }
+
+    @Test func `Of many statements the last are told, and always the one that counts`() throws {
+        desk.turn(review("r0", "agree", positive: true, at: 1))
+        for at in 2..<40 { desk.turn(review("r\(at)", "disagree", positive: true, at: at, role: "student")) }
+        let statements = try #require(desk.flags().last?.findings.first?.statements)
+        #expect(statements.count == FindingResult.mostStatements)
+        #expect(statements.map(\.current) == [true] + [Bool](repeating: false, count: statements.count - 1))
+        #expect(statements.last?.at == 39)
     }
 
     @Test func `A review of an unknown study or finding is refused with the reason, also when repeated`() throws {

@@ -7,7 +7,7 @@ struct Metrics {
     static let hookBounds: Set<Int64> = [5, 10, 20, 40, 60, 80, 100, 150, 250, 500, 1_000, 5_000, 20_000]
     static let urgencies = ["none", "routine", "urgent", "critical"]
     static let outcomes = [
-        "scored", "ignored", "set-aside", Settlement.routedAway, Settlement.tooLarge, "own-result",
+        "scored", "ignored", "set-aside", Settlement.routedAway, Settlement.tooLarge, "own-result", "labelled",
     ]
 
     private(set) var all: [Metric] = []

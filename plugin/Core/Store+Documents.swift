@@ -70,6 +70,7 @@ extension Store {
                     'counts', json_object(
                         'scored', (SELECT count(*) FROM o WHERE outcome = 'scored'),
                         'ignored', (SELECT count(*) FROM o WHERE outcome = 'ignored'),
+                        'labelled', (SELECT count(*) FROM o WHERE outcome = 'labelled'),
                         'set_aside', (SELECT count(*) FROM o WHERE outcome = 'set-aside'),
                         'routed_away', (SELECT count(*) FROM o WHERE outcome = 'routed-away')),
                     'flags', \(Store.flagsOfStudy), 'reviews', \(Store.reviewsOfStudy),
