@@ -104,6 +104,9 @@ int32_t gr_begin(int32_t kind, const void *original, size_t count, gr_object **o
             case GR_COMPREHENSIVE_SR:
                 object->document = std::make_unique<DSRDocument>(DSRTypes::DT_ComprehensiveSR);
                 break;
+            case GR_KEY_OBJECT_SELECTION:
+                object->document = std::make_unique<DSRDocument>(DSRTypes::DT_KeyObjectSelectionDocument);
+                break;
             case GR_SECONDARY_CAPTURE: break;
             default: throw ResultFailure(GR_INVALID_ARGUMENT, "unknown kind of object");
         }

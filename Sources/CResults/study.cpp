@@ -35,6 +35,38 @@ const DcmTagKey required[] = {
     DCM_ReferringPhysicianName, DCM_StudyID, DCM_AccessionNumber,
 };
 
+/// Whether a value keeps to its VR (PS3.5 6.2) and, where it has to be one of a few, to these. Names and identifiers are
+/// taken as they are: another object of the study must not differ from it there.
+bool is_allowed(DcmElement &element) {
+    switch (element.ident()) {
+        case EVR_AS:
+        case EVR_CS:
+        case EVR_DA:
+        case EVR_DS:
+        case EVR_IS:
+        case EVR_TM: break;
+        default: return true;
+    }
+    if (element.getTag() == DCM_SpecificCharacterSet) return true;
+    if (element.checkValue("1-n").bad()) return false;
+    if (element.getTag() != DCM_PatientSex) return true;
+    OFString sex;
+    element.getOFString(sex, 0);
+    return sex.empty() || sex == "M" || sex == "F" || sex == "O";
+}
+
+/// PatientIdentityRemoved asks for the method (PS3.3 C.7.1.1), which many who remove it do not write.
+void complete_deidentification(DcmDataset &to) {
+    OFString removed;
+    if (to.findAndGetOFString(DCM_PatientIdentityRemoved, removed).bad() || removed != "YES") return;
+    if (to.tagExistsWithValue(DCM_DeidentificationMethod) ||
+        to.tagExistsWithValue(DCM_DeidentificationMethodCodeSequence))
+        return;
+    check(
+        to.putAndInsertString(DCM_DeidentificationMethod, "Not stated in the original instance"),
+        "an element of the original instance");
+}
+
 }  // namespace
 
 void copy_study(const void *original, size_t count, gr_object &object) {
@@ -56,7 +88,7 @@ void copy_study(const void *original, size_t count, gr_object &object) {
     DcmDataset &to = *object.file.getDataset();
     for (const DcmTagKey &tag : shared) {
         DcmElement *element = nullptr;
-        if (from.findAndGetElement(tag, element).bad() || element == nullptr) continue;
+        if (from.findAndGetElement(tag, element).bad() || element == nullptr || !is_allowed(*element)) continue;
         std::unique_ptr<DcmElement> copy(OFstatic_cast(DcmElement *, element->clone()));
         if (!copy) throw std::bad_alloc();
         check(to.insert(copy.get(), OFTrue), "an element of the original instance");
@@ -64,6 +96,7 @@ void copy_study(const void *original, size_t count, gr_object &object) {
     }
     for (const DcmTagKey &tag : required)
         if (!to.tagExists(tag)) check(to.insertEmptyElement(tag), "an empty element");
+    complete_deidentification(to);
 }
 
 }  // namespace gantry

@@ -17,8 +17,10 @@ void write_report(gr_object &object, DcmDataset &target) {
     DSRDocument &document = *object.document;
     DcmDataset report;
     check(document.createNewSeriesInStudy(OFString(object.study_instance_uid.c_str())), "report");
-    check(document.completeDocument(), "report");
-    check(document.setPreliminaryFlag(DSRTypes::PF_Final), "report");
+    if (document.getDocumentType() != DSRTypes::DT_KeyObjectSelectionDocument) {
+        check(document.completeDocument(), "report");
+        check(document.setPreliminaryFlag(DSRTypes::PF_Final), "report");
+    }
     check(document.write(report), "report");
     while (DcmElement *element = report.getElement(0)) {
         std::unique_ptr<DcmElement> owned(report.remove(element));

@@ -17,7 +17,12 @@ struct DicomObject: ~Copyable {
     /// - Parameter original: a DICOM file of the study; its patient and study modules and character set are taken over.
     init(_ kind: ResultKind, original: Data) throws(ResultsError) {
         self.kind = kind
-        let code = Int32(kind == .report ? GR_COMPREHENSIVE_SR : GR_SECONDARY_CAPTURE)
+        let code =
+            switch kind {
+            case .report: Int32(GR_COMPREHENSIVE_SR)
+            case .keyImage: Int32(GR_SECONDARY_CAPTURE)
+            case .keyObjects: Int32(GR_KEY_OBJECT_SELECTION)
+            }
         var made: OpaquePointer?
         var error = gr_error()
         let outcome = original.withUnsafeBytes { gr_begin(code, $0.baseAddress, $0.count, &made, &error) }

@@ -41,6 +41,7 @@ extension Finding.Code {
     static let presence = sct("705057003", "Presence")
     static let present = sct("52101004", "Present")
     static let absent = sct("2667000", "Absent")
+    static let keyObjectDescription = dcm("113012", "Key Object Description")
     static let comment = dcm("121106", "Comment")
     static let percent = Self(scheme: "UCUM", value: "%", meaning: "Percent")
 

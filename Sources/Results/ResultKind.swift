@@ -6,4 +6,6 @@ public enum ResultKind: String, Sendable, CaseIterable {
     case report
     /// A secondary capture of the slice that says most.
     case keyImage = "key-image"
+    /// A Key Object Selection by TID 2010 (PS3.16).
+    case keyObjects = "key-objects"
 }

@@ -26,7 +26,7 @@ extension StudyResult {
     }
 
     /// TID 1004.
-    private func addObserver(to object: borrowing DicomObject) throws(ResultsError) {
+    func addObserver(to object: borrowing DicomObject) throws(ResultsError) {
         try object.code(.observerType, .device, as: .hasObservationContext)
         try object.uid(.deviceUID, Self.uid(["device", flag.model.version.hex]), as: .hasObservationContext)
         try object.text(.deviceName, "Gantry", as: .hasObservationContext)

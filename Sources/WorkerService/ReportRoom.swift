@@ -250,6 +250,15 @@ final class ReportRoom: @unchecked Sendable {
         } catch {
             failures.append("key-image-failed: \(error)")
         }
+        if settings.keyObjects {
+            do {
+                let image = objects.first { $0.kind == .keyImage }?.reference
+                objects.append(
+                    try result.keyObjects(original: file, title: settings.keyObjectTitle, keyImage: image))
+            } catch {
+                failures.append("key-objects-failed: \(error)")
+            }
+        }
         for failure in failures { log.warning("a result could not be made: \(failure)") }
         let rows = objects.map { object in
             ResultRow(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Foundation
+import Results
 
 extension WorkerSettings {
     private enum Key: String, CodingKey, CaseIterable {
@@ -16,6 +17,8 @@ extension WorkerSettings {
         case memoryMegabytes = "memory_megabytes"
         case exampleMegabytes = "example_megabytes"
         case heldOutShare = "held_out_share"
+        case keyObjects = "key_objects"
+        case keyObjectTitle = "key_object_title"
         case resendSeconds = "resend_seconds"
         case statusSeconds = "status_seconds"
         case labelCodes = "label_codes"
@@ -88,6 +91,14 @@ extension WorkerSettings {
             }
             self.results = results
         }
+        keyObjects = try values.flag(Key.keyObjects.rawValue) ?? keyObjects
+        if let text = try values.text(Key.keyObjectTitle.rawValue) {
+            guard let title = KeyObjectTitle(rawValue: text) else {
+                let known = KeyObjectTitle.allCases.map(\.rawValue).joined(separator: ", ")
+                throw .badValue(key: "key_object_title", expected: "a code value of CID 7010, one of \(known)")
+            }
+            keyObjectTitle = title
+        }
         statusSeconds = try values.number(Key.statusSeconds.rawValue) ?? statusSeconds
         labelCodes = try path(.labelCodes)
         hub = try values.text(Key.hub.rawValue)
@@ -99,6 +110,7 @@ extension WorkerSettings {
 
     private enum Value: Decodable {
         case text(String)
+        case flag(Bool)
         case number(Double)
         case texts([String])
         case numbers([String: Double])
@@ -110,6 +122,8 @@ extension WorkerSettings {
             let container = try decoder.singleValueContainer()
             if let text = try? container.decode(String.self) {
                 self = .text(text)
+            } else if let flag = try? container.decode(Bool.self) {
+                self = .flag(flag)
             } else if let number = try? container.decode(Double.self) {
                 self = .number(number)
             } else if let texts = try? container.decode([String].self) {
@@ -134,6 +148,12 @@ extension WorkerSettings {
             guard let value = object[key] else { return nil }
             guard case .text(let text) = value, !text.isEmpty else { throw .badValue(key: key, expected: "a text") }
             return text
+        }
+
+        func flag(_ key: String) throws(SettingsError) -> Bool? {
+            guard let value = object[key] else { return nil }
+            guard case .flag(let flag) = value else { throw .badValue(key: key, expected: "true or false") }
+            return flag
         }
 
         func texts(_ key: String) throws(SettingsError) -> [String] {

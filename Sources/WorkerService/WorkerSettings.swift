@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Decoding
 import Foundation
+import Results
 import Statements
 import Triage
 
@@ -55,6 +56,9 @@ public struct WorkerSettings: Sendable, Equatable {
     /// A file that says what codes in the department's documents mean (`CodeMap`); nil: the built-in ones and the
     /// findings' own.
     public var labelCodes: URL?
+    /// Whether those also become a Key Object Selection, under which title.
+    public var keyObjects = false
+    public var keyObjectTitle = KeyObjectTitle.ofInterest
     /// How often the gateways hear about versions and training.
     public var statusSeconds = 3.0
     /// The federation hub, `tcp://host:port`; nil: the site stays alone.

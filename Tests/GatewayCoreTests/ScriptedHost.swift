@@ -19,6 +19,10 @@ final class ScriptedHost: Sendable {
         /// Codes of the next calls of store_instance.
         var storing: [Int32] = []
         var stored: [[UInt8]] = []
+        /// Codes of the next calls of send_instance.
+        var sending: [Int32] = []
+        /// What send_instance was asked for, as "target object".
+        var sent: [String] = []
         /// Studies whose flags are refused.
         var refusedStudies: Set<String> = []
         var isDestroyed = false
@@ -91,6 +95,15 @@ final class ScriptedHost: Sendable {
                     state.stored.append(file)
                     return 0
                 }
+            },
+            send_instance: { context, target, object, reason, capacity in
+                let asked = "\(String(cString: target!)) \(String(cString: object!))"
+                let code = ScriptedHost.from(context).state.withLock { state in
+                    state.sent.append(asked)
+                    return state.sending.isEmpty ? 0 : state.sending.removeFirst()
+                }
+                if code != 0 { strncpy(reason!, "the node said \(code)", capacity) }
+                return code
             })
     }
 
@@ -115,9 +128,12 @@ final class OpenGateway {
     let handle: OpaquePointer
     let host: ScriptedHost
 
-    init(_ host: ScriptedHost, directory: URL, worker: String, more: String = "") throws {
+    /// - Parameter callbacks: the host's own unless given.
+    init(
+        _ host: ScriptedHost, _ callbacks: gantry_host? = nil, directory: URL, worker: String, more: String = ""
+    ) throws {
         self.host = host
-        var callbacks = host.callbacks
+        var callbacks = callbacks ?? host.callbacks
         var handle: OpaquePointer?
         let settings = #"{"Workers": ["\#(worker)"]\#(more)}"#
         let code = settings.withCString { settings in

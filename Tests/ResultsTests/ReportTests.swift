@@ -87,6 +87,28 @@ struct ReportTests {
         }
     }
 
+    @Test func `values that no object may have are not taken over`() throws {
+        let example = try Example()
+        var poor = example.originals[0]
+        for (tag, vr, value) in [
+            ([0x10, 0x00, 0x30, 0x00], "DA", "19709999"), ([0x08, 0x00, 0x20, 0x00], "DA", "next day"),
+            ([0x10, 0x00, 0x40, 0x00], "CS", "?x"),
+        ] as [([UInt8], String, String)] {
+            let head = Data(tag + Array(vr.utf8) + [UInt8(value.utf8.count), 0])
+            let place = try #require(poor.range(of: head), "the phantom has no such element")
+            poor.replaceSubrange(place.upperBound..<place.upperBound + value.utf8.count, with: Data(value.utf8))
+        }
+        let result = example.result()
+        for object in [
+            try result.report(original: poor),
+            try result.keyObjects(original: poor, title: .ofInterest, keyImage: nil),
+        ] {
+            let errors = try Tool.errors(in: object.file)
+            #expect(errors == [])
+            #expect(try DicomInstance(object.file).patientID == DicomInstance(poor).patientID)
+        }
+    }
+
     @Test func `Gantry knows its own objects`() throws {
         let example = try Example()
         for file in [

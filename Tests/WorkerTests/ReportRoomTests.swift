@@ -23,7 +23,10 @@ import WorkerStore
         _ = try PackageWriter.write(manifest: ModelTask.headCTHaemorrhage.manifest, seed: 1, to: package)
     }
 
-    private func start(_ results: WorkerSettings.Results = .every) throws -> (Worker, GatewayClient) {
+    /// - Parameter receipts: what the gateway remembers of an earlier worker.
+    private func start(
+        _ results: WorkerSettings.Results = .every, receipts: ReceiptBook? = nil
+    ) throws -> (Worker, GatewayClient) {
         var settings = WorkerSettings(state: folder.url.appending(path: "state", directoryHint: .isDirectory))
         settings.endpoint = "ipc://\(folder.url.path)/worker.ipc"
         settings.packages = [package]
@@ -33,6 +36,7 @@ import WorkerStore
         settings.results = results
         let worker = try Worker(settings: settings, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let gateway = try GatewayClient(worker.endpoint)
+        if let receipts { gateway.receipts = receipts }
         try gateway.hello()
         return (worker, gateway)
     }
@@ -44,9 +48,9 @@ import WorkerStore
 
     @Test func `A final flag becomes a report and a key image of the study, sent until acknowledged`() throws {
         let files = try instances(1)
-        let made = try firstObjects(files)
+        let (made, receipts) = try firstObjects(files)
         // What was acknowledged is not sent again by the next process.
-        let (worker, gateway) = try start()
+        let (worker, gateway) = try start(receipts: receipts)
         defer { worker.stop() }
         for file in files { try gateway.instance(file) }
         for file in try instances(2) { try gateway.instance(file) }
@@ -54,8 +58,9 @@ import WorkerStore
         #expect(Set(gateway.results.map(\.object)).isDisjoint(with: made))
     }
 
-    /// Runs a worker until what it made of a study is acknowledged; gives the SOPInstanceUIDs.
-    private func firstObjects(_ files: [Data]) throws -> Set<String> {
+    /// Runs a worker until what it made of a study is acknowledged; gives the SOPInstanceUIDs and what the gateway
+    /// remembers.
+    private func firstObjects(_ files: [Data]) throws -> (objects: Set<String>, receipts: ReceiptBook) {
         let (worker, gateway) = try start()
         defer { worker.stop() }
         for file in files { try gateway.instance(file) }
@@ -75,7 +80,7 @@ import WorkerStore
         #expect(Set(gateway.results.map(\.kind)) == ["report", "key-image"])
         let store = try WorkerStore(directory: folder.url.appending(path: "state", directoryHint: .isDirectory))
         try gateway.wait { try store.read { try $0.dueResults(gateway: gateway.name, limit: 9) }.isEmpty }
-        return Set(objects.keys)
+        return (Set(objects.keys), gateway.receipts)
     }
 
     @Test func `A late instance gives a new report that names the old one`() throws {

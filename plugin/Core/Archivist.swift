@@ -141,10 +141,12 @@ final class Archivist {
             return
         }
         switch shared.host.store(result.file) {
-        case Code.ok: try shared.store.markStored(result.object, refusal: nil)
+        case Code.ok:
+            try shared.store.markStored(result.object, refusal: nil, targets: shared.settings.resultTargets)
+            shared.ask(.send)
         case Code.badArgument:
             shared.host.warning("The gateway refused a result of the worker; /gantry/studies says which.")
-            try shared.store.markStored(result.object, refusal: "refused by the gateway")
+            try shared.store.markStored(result.object, refusal: "refused by the gateway", targets: [])
         default:
             // The same object comes first again: nothing is stored before the host can.
             looksForResults = false

@@ -154,7 +154,7 @@ final class Courier {
         guard wantsLook, now >= lookAtSteadyMilliseconds else { return }
         wantsLook = false
         lookAtSteadyMilliseconds = now &+ Courier.lookMilliseconds
-        shared.askArchivist(.look)
+        shared.ask(.look)
     }
 
     // MARK: From the hook to the outbox
@@ -246,7 +246,7 @@ final class Courier {
             _ = try? links[link].send(reply)
         }
         flags.removeAll()
-        shared.askArchivist(.look)
+        shared.ask(.look)
     }
 
     private func saveReviewAnswers() throws(SQLiteError) {
@@ -263,7 +263,7 @@ final class Courier {
             _ = try? links[link].send(.resultAck(object: message.object, accepted: true, reason: "", receipt: receipt))
         }
         results.removeAll()
-        shared.askArchivist(.look)
+        shared.ask(.look)
     }
 
     /// When a damaged database was set aside, its numbers mean nothing any more.
@@ -272,7 +272,7 @@ final class Courier {
         guard current != generation else { return }
         generation = current
         takeBackEverything()
-        shared.askArchivist(.reconcile)
+        shared.ask(.reconcile)
     }
 
     // MARK: Letters from other threads
@@ -325,8 +325,22 @@ final class Courier {
         countAtSteadyMilliseconds = now &+ Courier.countMilliseconds
         // Through the writer's connection, which is this thread's most of the time: a reader may be at a long worklist.
         let figures = try? shared.store.write { database throws(SQLiteError) in try Store.figures(in: database) }
-        guard let figures else { return }
-        shared.live.update { $0.figures = figures }
+        let failures = resultFailures()
+        shared.live.update { live in
+            if let figures { live.figures = figures }
+            live.resultFailures = failures
+        }
+    }
+
+    /// What the workers say that they could not tell as objects, by reason.
+    private func resultFailures() -> [String: Int] {
+        guard let json = try? JSON() else { return [:] }
+        var failures: [String: Int] = [:]
+        for link in links where link.session != nil {
+            guard let failed = json.value(link.models, at: "$.results.failed") else { continue }
+            for member in json.members(of: failed) { failures[member.name, default: 0] &+= Int(member.value) ?? 0 }
+        }
+        return failures
     }
 
     private func publish() {

@@ -36,15 +36,25 @@ final class Gateway: Sendable {
             }
         }
         let archivist = StoppableThread(name: "gantry-archive") { Archivist(shared).run() }
-        try courier.start()
-        do throws(ZeroMQError) {
-            try archivist.start()
-        } catch {
-            shared.stop()
-            _ = courier.join(timeoutMilliseconds: 5_000)
-            throw error
+        var all = [courier, archivist]
+        if !settings.resultTargets.isEmpty {
+            if host.sendsInstances, host.storesInstances {
+                all.append(StoppableThread(name: "gantry-send") { ResultSender(shared).run() })
+            } else {
+                host.warning("This gateway sends no instances: the setting ResultTargets has no effect.")
+            }
         }
-        threads.withLock { $0 = [courier, archivist] }
+        for (started, thread) in all.enumerated() {
+            do throws(ZeroMQError) {
+                try thread.start()
+            } catch {
+                shared.stop()
+                for other in all.prefix(started) { _ = other.join(timeoutMilliseconds: 5_000) }
+                throw error
+            }
+        }
+        let running = all
+        threads.withLock { $0 = running }
     }
 
     /// Without sockets the outbox goes on filling.
@@ -55,7 +65,7 @@ final class Gateway: Sendable {
             if !arrivals.isEmpty {
                 // What cannot be committed is found again in the host's log.
                 if (try? shared.store.save(arrivals: arrivals, settlements: [])) == nil {
-                    shared.askArchivist(.reconcile)
+                    shared.ask(.reconcile)
                 }
             }
             if isLast { return }
@@ -97,7 +107,7 @@ final class Gateway: Sendable {
 
     func hostReady() {
         shared.setHostReady()
-        shared.askArchivist(.look)
+        shared.ask(.look)
     }
 
     /// The hot path: no disk, no database, no socket, at most one copy.
@@ -135,7 +145,7 @@ final class Gateway: Sendable {
 
     func metrics() -> [Metric] { Metrics(shared).all }
 
-    func reconcile() { shared.askArchivist(.reconcile) }
+    func reconcile() { shared.ask(.reconcile) }
 
     // MARK: JSON
 

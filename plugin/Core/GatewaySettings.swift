@@ -8,7 +8,7 @@ struct GatewaySettings: Sendable, Equatable {
         "Name", "Workers", "WorkerKey", "KeyFile", "WorkerUser", "FailOverSeconds", "WindowMegabytes", "StateDirectory",
         "KeepDays",
         "WorklistHours", "Backfill", "LargestInstanceMegabytes", "RefuseWithoutWorkerSeconds",
-        "Rules",
+        "Rules", "ResultTargets",
     ]
 
     /// How the worker knows this gateway.
@@ -35,6 +35,8 @@ struct GatewaySettings: Sendable, Equatable {
     /// 0: instances are accepted whether there is a worker or not.
     var refuseWithoutWorkerSeconds: Int64
     var rules: RoutingRules
+    /// Other DICOM nodes that get each result, by the names that the host has for them.
+    var resultTargets: [String]
 
     init(_ reader: inout SettingsReader, defaultName: String, defaultStateDirectory: String) {
         name = reader.text("Name", default: defaultName, maximumBytes: 128)
@@ -61,6 +63,10 @@ struct GatewaySettings: Sendable, Equatable {
         backfill = reader.flag("Backfill", default: false)
         refuseWithoutWorkerSeconds = reader.integer("RefuseWithoutWorkerSeconds", default: 0, in: 0...86_400)
         rules = RoutingRules(&reader)
+        let targets = reader.list(
+            "ResultTargets", default: [], expected: "a list of up to 16 names of DICOM nodes that the gateway knows",
+            accepts: { (1...64).contains($0.utf8.count) })
+        resultTargets = Array(Set(targets)).sorted()
     }
 
     private static func isEndpoint(_ text: String) -> Bool {

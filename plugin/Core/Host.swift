@@ -4,8 +4,8 @@ import Synchronization
 import Wire
 import ZeroMQ
 
-/// The host's callbacks, as Swift. Sendable because `log` has a thread of its own, and only the archivist's thread
-/// calls the others.
+/// The host's callbacks, as Swift. Sendable because `log` and `send_instance` have threads of their own, and only the
+/// archivist's thread calls the others.
 @safe
 final class Host: @unchecked Sendable {
     enum ReadResult: Sendable {
@@ -136,6 +136,17 @@ final class Host: @unchecked Sendable {
             guard let base = bytes.baseAddress else { return Code.badArgument }
             return unsafe store(callbacks.context, base, bytes.count)
         }
+    }
+
+    var sendsInstances: Bool { unsafe callbacks.send_instance != nil }
+
+    /// - Returns: the host's code, and in its own words why an instance was not sent.
+    func send(_ sopInstanceUID: String, to target: String) -> (code: Int32, reason: String) {
+        guard let send = unsafe callbacks.send_instance else { return (Code.badArgument, "") }
+        var buffer = [CChar](repeating: 0, count: 256)
+        let code = unsafe send(callbacks.context, target, sopInstanceUID, &buffer, buffer.count)
+        let bytes = buffer.dropLast().prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+        return (code, code == Code.ok ? "" : String(decoding: bytes, as: UTF8.self))
     }
 
     /// One page of the host's log after `position`; nil for `position` asks where the log ends. Nil when the host

@@ -34,6 +34,12 @@ final class LiveState: Sendable {
         var figures: Store.Figures?
         /// Instances that a worker had acknowledged and that went back to the outbox.
         var givenBack = 0
+        /// Flags that workers could not tell as objects, by reason.
+        var resultFailures: [String: Int] = [:]
+        /// Attempts that failed, by result target, since the start.
+        var sendFailures: [String: Int] = [:]
+        /// Why the last attempt failed, by result target; without those that went well.
+        var sendReasons: [String: String] = [:]
         /// Flags of studies that belong to another worker by now; acknowledged and not kept.
         var foreignFlags = 0
     }

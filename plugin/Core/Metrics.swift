@@ -19,6 +19,7 @@ struct Metrics {
         addHook(shared.handOver)
         addWorkers(live.workers)
         if let figures = live.figures { addResults(figures, shared.settings.rules) }
+        if let figures = live.figures { addObjects(figures, live, shared.settings.resultTargets) }
         addTroubles(shared, live)
     }
 
@@ -125,6 +126,37 @@ struct Metrics {
                 "gantry_rule_instances_total", "Instances by the routing rule that decided, 0 when none matched",
                 GANTRY_METRIC_COUNTER, labels: Metric.label("rule", "\(index)"),
                 value: Double(figures.rules[rule] ?? 0))
+        }
+    }
+
+    /// The worker's results as DICOM objects: in the host's archive, and at other nodes.
+    private mutating func addObjects(_ figures: Store.Figures, _ live: LiveState.Snapshot, _ targets: [String]) {
+        for state in ["due", "stored", "refused"] {
+            add(
+                "gantry_results", "Results as DICOM objects that are kept, by what the gateway did with them",
+                labels: Metric.label("state", state), value: Double(figures.results[state] ?? 0))
+        }
+        for (reason, count) in live.resultFailures.sorted(by: { $0.key < $1.key }) {
+            add(
+                "gantry_result_failures", "Results that the worker could not make, by reason",
+                labels: Metric.label("reason", reason), value: Double(count))
+        }
+        let tallies = targets.map { target in
+            figures.sends.first { $0.target == target } ?? Store.SendTally(target: target)
+        }
+        for tally in tallies {
+            let target = Metric.label("target", tally.target)
+            for (state, count) in [("due", tally.due), ("sent", tally.sent), ("failed", tally.failed)] {
+                add(
+                    "gantry_result_sends", "Results for other nodes, by node and state",
+                    labels: target + "," + Metric.label("state", state), value: Double(count))
+            }
+        }
+        for tally in tallies {
+            add(
+                "gantry_result_send_failures_total", "Attempts to send a result that failed, by node",
+                GANTRY_METRIC_COUNTER, labels: Metric.label("target", tally.target),
+                value: Double(live.sendFailures[tally.target] ?? 0))
         }
     }
 

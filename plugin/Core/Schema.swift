@@ -67,9 +67,16 @@ enum Schema {
         CREATE TABLE result (
             object TEXT PRIMARY KEY, study_instance_uid TEXT NOT NULL, kind TEXT NOT NULL, flag TEXT NOT NULL,
             state TEXT NOT NULL, reason TEXT NOT NULL, at_ms INTEGER NOT NULL, file BLOB NOT NULL) STRICT;
+        CREATE INDEX result_by_state ON result (state);
         CREATE INDEX result_due ON result (at_ms) WHERE state = 'due';
         CREATE INDEX result_by_flag ON result (flag);
         CREATE INDEX result_by_study ON result (study_instance_uid);
+        -- Stored results on their way to other nodes, see the setting ResultTargets.
+        CREATE TABLE result_send (
+            target TEXT NOT NULL, object TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
+            attempts INTEGER NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (target, object)) STRICT, WITHOUT ROWID;
+        CREATE INDEX result_send_due ON result_send (target, attempts, at_ms) WHERE state = 'due';
+        CREATE INDEX result_send_state ON result_send (target, state);
         -- Positions in the host's log: see Store+Log.
         CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
         -- The states of the workers that have acknowledged something. A worker begins a new one with a new database.

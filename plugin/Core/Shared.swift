@@ -8,8 +8,8 @@ import ZeroMQ
 
 /// What the host's threads, the courier and the archivist share.
 final class Shared: Sendable {
-    /// Things the archivist looks for by itself in the database or the host's log.
-    enum Errand { case look, reconcile }
+    /// Things the archivist looks for by itself in the database or the host's log, and the result sender (`send`).
+    enum Errand { case look, reconcile, send }
 
     let settings: GatewaySettings
     let host: Host
@@ -30,6 +30,7 @@ final class Shared: Sendable {
     private let hostReady = Atomic<Bool>(false)
     private let wantsLook = Atomic<Bool>(true)
     private let wantsReconcile = Atomic<Bool>(true)
+    private let wantsSend = Atomic<Bool>(true)
 
     /// - Throws: `ZeroMQError` when no file descriptor is left.
     init(settings: GatewaySettings, host: Host) throws(ZeroMQError) {
@@ -60,8 +61,12 @@ final class Shared: Sendable {
         archivistWakeup.signal()
     }
 
-    func askArchivist(_ errand: Errand) {
+    /// Wakes the archivist; the result sender looks by itself some times a second.
+    func ask(_ errand: Errand) {
         switch errand {
+        case .send:
+            wantsSend.store(true, ordering: .relaxed)
+            return
         case .look: wantsLook.store(true, ordering: .relaxed)
         case .reconcile: wantsReconcile.store(true, ordering: .relaxed)
         }
@@ -73,6 +78,7 @@ final class Shared: Sendable {
         switch errand {
         case .look: wantsLook.exchange(false, ordering: .relaxed)
         case .reconcile: wantsReconcile.exchange(false, ordering: .relaxed)
+        case .send: wantsSend.exchange(false, ordering: .relaxed)
         }
     }
 

@@ -17,12 +17,12 @@ struct Status {
             SELECT json_patch(json_object('version', ?1, 'gateway', ?2, 'session', ?3, 'at_ms', ?4,
                 'database', json(?5), 'workers', json(?6), 'in_flight', json(?7), 'hook', json(?8), 'archive', json(?9),
                 'models', json(CASE WHEN json_valid(?10) THEN ?10 ELSE 'null' END), 'rules', json(?12),
-                'refusal', json(?13)), ?11)
+                'refusal', json(?13), 'result_targets', json(?14)), ?11)
             """, .text(Release.version), .text(shared.settings.name), .text(shared.session),
             .integer(Clock.nowMilliseconds()), .text(try database(health, composer)),
             .text(try workers(live.workers, composer)), .text(try inFlight(live, composer)),
             .text(try hook(composer)), .text(try archive(live, composer)), .text(live.models), .text(figures),
-            .text(try rules(composer)), .text(try refusal(composer))
+            .text(try rules(composer)), .text(try refusal(composer)), .text(try resultTargets(live, composer))
         ) { $0.text(0) ?? "{}" }
         return text ?? "{}"
     }
@@ -101,6 +101,25 @@ struct Status {
                     """
                     SELECT json_object('rule', CASE WHEN json_valid(?1) THEN json(?1) ELSE ?1 END, 'instances', ?2)
                     """, composer, .text(name), Value(counts[name] ?? 0)))
+        }
+        return "[\(texts.joined(separator: ","))]"
+    }
+
+    /// What is on its way to other nodes.
+    private func resultTargets(_ live: LiveState.Snapshot, _ composer: Connection) throws(SQLiteError) -> String {
+        guard !shared.settings.resultTargets.isEmpty else { return "[]" }
+        let tallies = try? shared.store.read { database throws(SQLiteError) in
+            try Store.sendTallies(in: database)
+        }
+        var texts: [String] = []
+        for target in shared.settings.resultTargets {
+            let tally = tallies?.first { $0.target == target } ?? Store.SendTally(target: target)
+            texts.append(
+                try object(
+                    """
+                    SELECT json_object('target', ?, 'due', ?, 'sent', ?, 'failed', ?, 'failed_attempts', ?, 'reason', ?)
+                    """, composer, .text(target), Value(tally.due), Value(tally.sent), Value(tally.failed),
+                    Value(live.sendFailures[target] ?? 0), Value(live.sendReasons[target])))
         }
         return "[\(texts.joined(separator: ","))]"
     }

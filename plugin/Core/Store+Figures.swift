@@ -15,6 +15,9 @@ extension Store {
         var flags: [String: Int] = [:]
         /// Instances by routing rule.
         var rules: [String: Int] = [:]
+        /// Results by state.
+        var results: [String: Int] = [:]
+        var sends: [SendTally] = []
     }
 
     struct ReasonTally: Sendable, Equatable {
@@ -37,6 +40,8 @@ extension Store {
             try database.first("SELECT received_at_ms FROM outbox ORDER BY sequence LIMIT 1") { $0.integer(0) }
         figures.outcomes = try counts("SELECT outcome, instances FROM tally", in: database)
         figures.flags = try counts("SELECT urgency, count(*) FROM flag GROUP BY urgency", in: database)
+        figures.results = try counts("SELECT state, count(*) FROM result GROUP BY state", in: database)
+        figures.sends = try sendTallies(in: database)
         figures.rules = try counts("SELECT rule, instances FROM rule_tally", in: database)
         figures.reasons = try database.rows(
             "SELECT outcome, reason, instances FROM reason_tally ORDER BY outcome, reason"

@@ -73,6 +73,7 @@ extension Store {
             try database.run("DELETE FROM outcome WHERE at_ms < ?", .integer(milliseconds))
             try database.run("DELETE FROM flag WHERE flagged_at_ms < ?", .integer(milliseconds))
             try database.run("DELETE FROM result WHERE state <> 'due' AND at_ms < ?", .integer(milliseconds))
+            try database.run("DELETE FROM result_send WHERE at_ms < ?", .integer(milliseconds))
             try database.run("DELETE FROM review WHERE state <> 'pending' AND at_ms < ?", .integer(milliseconds))
             try database.run(
                 """

@@ -51,9 +51,12 @@ extension Store {
         }
     }
 
-    /// - Parameter refusal: why the host will never store it; nil: it has.
-    func markStored(_ object: String, refusal: String?) throws(SQLiteError) {
+    /// - Parameters:
+    ///   - refusal: why the host will never store it; nil: it has.
+    ///   - targets: where it is sent to then.
+    func markStored(_ object: String, refusal: String?, targets: [String]) throws(SQLiteError) {
         try write { database throws(SQLiteError) in
+            for target in targets where refusal == nil { try Store.addSend(of: object, to: target, in: database) }
             try database.run(
                 "UPDATE result SET state = ?, reason = ?, file = x'' WHERE object = ?",
                 .text(refusal == nil ? "stored" : "refused"), .text(refusal ?? ""), .text(object))

@@ -16,6 +16,8 @@ final class Adapter: @unchecked Sendable {
     let orthanc: Orthanc
     let settings: AdapterSettings
     let errors: ErrorCodes
+    /// Set when Orthanc stops: what waits for another node gives up.
+    let isClosing = Atomic<Bool>(false)
     private(set) var gateway: OpaquePointer?
 
     init(_ orthanc: Orthanc, _ settings: AdapterSettings) {
@@ -39,6 +41,7 @@ final class Adapter: @unchecked Sendable {
         unsafe host.destroy = hostDestroy
         unsafe host.calling_ae_title = hostCallingAETitle
         unsafe host.store_instance = hostStoreInstance
+        unsafe host.send_instance = hostSendInstance
         var reason = [CChar](repeating: 0, count: 512)
         let code = unsafe settings.section.withCString { section in
             unsafe AdapterSettings.names.joined(separator: " ").withCString { names in
@@ -62,5 +65,8 @@ final class Adapter: @unchecked Sendable {
     }
 
     /// Also the second time.
-    func close() { unsafe gantry_close(gateway, Adapter.closeMilliseconds) }
+    func close() {
+        isClosing.store(true, ordering: .relaxed)
+        unsafe gantry_close(gateway, Adapter.closeMilliseconds)
+    }
 }

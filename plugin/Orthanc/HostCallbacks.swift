@@ -7,7 +7,8 @@ import SQLite
     import Glibc
 #endif
 
-// gantry_host on Orthanc. All but `hostLog` run on Gantry's archivist thread, where REST calls are allowed.
+// gantry_host on Orthanc. All but `hostLog` run on Gantry's archivist thread, `hostSendInstance` on one of its own; REST
+// calls are allowed on both.
 
 private let ok = Int32(truncatingIfNeeded: GANTRY_OK.rawValue)
 private let badArgument = Int32(truncatingIfNeeded: GANTRY_BAD_ARGUMENT.rawValue)
@@ -109,6 +110,31 @@ func hostStoreInstance(_ context: UnsafeMutableRawPointer?, _ bytes: UnsafeRawPo
     case .ok: return ok
     case .failed(let code) where code == OrthancPluginErrorCode_BadFileFormat.rawValue: return badArgument
     case .notFound, .failed: return unavailable
+    }
+}
+
+func hostSendInstance(
+    _ context: UnsafeMutableRawPointer?, _ target: UnsafePointer<CChar>?, _ uid: UnsafePointer<CChar>?,
+    _ reason: UnsafeMutablePointer<CChar>?, _ capacity: Int
+) -> Int32 {
+    guard let adapter = unsafe adapter(context), let target = unsafe target, let uid = unsafe uid else {
+        return badArgument
+    }
+    let failure: SendFailure
+    do throws(SendFailure) {
+        try unsafe adapter.forward(String(cString: uid), to: String(cString: target))
+        return ok
+    } catch {
+        failure = error
+    }
+    if let reason = unsafe reason, capacity > 0 {
+        unsafe strncpy(reason, failure.reason, capacity)
+        unsafe reason[capacity &- 1] = 0
+    }
+    switch failure {
+    case .gone: return notFound
+    case .unknownTarget: return badArgument
+    case .notNow: return unavailable
     }
 }
 

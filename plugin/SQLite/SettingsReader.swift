@@ -63,13 +63,14 @@ public struct SettingsReader {
         return value
     }
 
-    /// A list of texts, each of which `accepts`; one bad element spoils the list.
+    /// A list of texts, each of which `accepts`; one bad element spoils the list. Empty only where the default is.
     public mutating func list(
         _ name: String, default standard: [String], expected: String, accepts: (String) -> Bool
     ) -> [String] {
         guard let setting = found[name] else { return standard }
         let elements = setting.type == "array" ? json.elements(setting.value, at: "$") : []
-        guard !elements.isEmpty, elements.allSatisfy(accepts) else {
+        let isEmptyList = setting.type == "array" && elements.isEmpty && standard.isEmpty
+        guard isEmptyList || !elements.isEmpty, elements.allSatisfy(accepts) else {
             return complain(name, expected: expected, use: standard)
         }
         return elements

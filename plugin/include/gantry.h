@@ -105,8 +105,8 @@ typedef struct gantry_log_page {
     void (*end)(void *sink, const char *position, int32_t more);
 } gantry_log_page;
 
-/** The host's side. Every function gets `context`. `log` is called on a thread of its own, all the others on another
- *  one; they may block, and what they hold up is Gantry's work, never the host's. */
+/** The host's side. Every function gets `context`. `log` is called on a thread of its own, `send_instance` on a second,
+ *  all the others on a third; they may block, and what they hold up is Gantry's work, never the host's. */
 typedef struct gantry_host {
     size_t struct_size;
     void *context;
@@ -137,6 +137,14 @@ typedef struct gantry_host {
      *  GANTRY_BAD_ARGUMENT: the host will never store it; another code than GANTRY_OK: called again later. Without it
      *  the worker's results exist as flags alone. The host tells Gantry about the instance as about any other. */
     int32_t (*store_instance)(void *context, const void *bytes, size_t size);
+    /** Optional. Sends an instance that store_instance has stored to another DICOM node by C-STORE, and waits for its
+     *  response. `target` is a name in the setting ResultTargets; which node it stands for, the host knows. May be called
+     *  again for an instance that the node already has. Where it fails, one sentence without patient data goes with its
+     *  zero byte into `reason`, of at least 256 bytes. GANTRY_NOT_FOUND: the host no longer has the instance;
+     *  GANTRY_BAD_ARGUMENT: the host knows no such target; it is asked again after ten minutes. Another code than
+     *  GANTRY_OK: called again later, after pauses that grow from five seconds to ten minutes. */
+    int32_t (*send_instance)(
+        void *context, const char *target, const char *sop_instance_uid, char *reason, size_t capacity);
 } gantry_host;
 
 typedef struct gantry_options {

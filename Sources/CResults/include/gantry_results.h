@@ -9,8 +9,8 @@
 extern "C" {
 #endif
 
-// DICOM objects about a study that Gantry has read: structured reports (PS3.3 A.35, PS3.16) and secondary capture
-// images (PS3.3 A.8), as files in memory.
+// DICOM objects about a study that Gantry has read: structured reports and key object selections (PS3.3 A.35, PS3.16)
+// and secondary capture images (PS3.3 A.8), as files in memory.
 //
 // Every function is safe on any input: it returns a code and, where there is a `gr_error`, a sentence without values
 // of patient-related elements. No C++ exception leaves this interface. An object belongs to one thread at a time.
@@ -26,10 +26,11 @@ typedef struct gr_error {
 /// An object that is being made.
 typedef struct gr_object gr_object;
 
-enum { GR_COMPREHENSIVE_SR = 0, GR_SECONDARY_CAPTURE = 1 };
+enum { GR_COMPREHENSIVE_SR = 0, GR_SECONDARY_CAPTURE = 1, GR_KEY_OBJECT_SELECTION = 2 };
 
 /// Begins an object. `original` is an instance of the study as a DICOM file: its patient and study modules and its
-/// character set are taken over. The bytes are not needed after the call.
+/// character set are taken over, but for values that no object may have (a date that is none). The bytes are not needed
+/// after the call.
 int32_t gr_begin(int32_t kind, const void *original, size_t count, gr_object **out, gr_error *error);
 void gr_free(gr_object *object);
 
