@@ -79,8 +79,10 @@ let package = Package(
             name: "Tensors", dependencies: [.product(name: "Crypto", package: "swift-crypto")], swiftSettings: strict),
         // The closed list of what a site and the hub say to each other, and the CURVE key files they use.
         .target(name: "Federation", dependencies: ["ModelPackage", "Tensors", "ZeroMQ"], swiftSettings: strict),
+        // Proportions with their intervals, ROC curves, thresholds chosen on them.
+        .target(name: "Statistics", swiftSettings: strict),
         // Slice scores to study findings, urgency, completeness.
-        .target(name: "Triage", dependencies: ["ModelPackage"], swiftSettings: strict),
+        .target(name: "Triage", dependencies: ["ModelPackage", "Statistics"], swiftSettings: strict),
         // What people say about studies: documents and resources, and what their codes mean.
         .target(name: "Statements", dependencies: ["ModelPackage"], swiftSettings: strict),
         // When a round opens, who belongs to it, when it closes; aggregation arithmetic.
@@ -135,7 +137,7 @@ let package = Package(
         .target(
             name: "WorkerStore",
             dependencies: [
-                "Audit", "ModelPackage", "Statements", "Tensors", "Triage", "Wire",
+                "Audit", "ModelPackage", "Statements", "Statistics", "Tensors", "Triage", "Wire",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: strict),
         // hub.sqlite and the files beside it.
@@ -151,7 +153,8 @@ let package = Package(
         .target(
             name: "WorkerService",
             dependencies: [
-                "Decoding", "Federation", "Imaging", "ModelPackage", "Results", "Statements", "Tensors", "Torch",
+                "Decoding", "Federation", "Imaging", "ModelPackage", "Results", "Statements", "Statistics", "Tensors",
+                "Torch",
                 "Triage", "Wire", "WorkerStore", "ZeroMQ",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -179,7 +182,7 @@ let package = Package(
         .executableTarget(
             name: "gantry-cli",
             dependencies: [
-                "Audit", "Federation", "Phantoms", "Statements", "Torch", "WorkerStore",
+                "Audit", "Federation", "Phantoms", "Statements", "Statistics", "Torch", "Triage", "WorkerStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Sources/gantry", swiftSettings: strict),
 
@@ -200,11 +203,13 @@ let package = Package(
             name: "TorchTests", dependencies: ["Torch"], exclude: ["Fixtures/attention.py"],
             resources: [.copy("Fixtures/attention.ts")], swiftSettings: strict),
         .testTarget(name: "StatementsTests", dependencies: ["ModelPackage", "Statements"], swiftSettings: strict),
+        .testTarget(name: "StatisticsTests", dependencies: ["Statistics"], swiftSettings: strict),
         .testTarget(name: "ModelPackageTests", dependencies: ["ModelPackage", "Tensors"], swiftSettings: strict),
         .testTarget(
             name: "WorkerTests",
             dependencies: [
-                "Decoding", "Federation", "Imaging", "ModelPackage", "Phantoms", "Results", "Statements", "Tensors",
+                "Decoding", "Federation", "Imaging", "ModelPackage", "Phantoms", "Results", "Statements", "Statistics",
+                "Tensors",
                 "Torch", "Triage", "Wire", "WorkerService", "WorkerStore", "ZeroMQ", "gantry-decoder",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: strict),

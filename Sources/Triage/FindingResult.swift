@@ -12,8 +12,18 @@ public struct FindingResult: Codable, Sendable, Equatable {
     public var positive: Bool
     public var urgency: Urgency
     public var evidence: [Evidence]
+    /// Who chose `threshold`.
+    public var operatingPoint: ThresholdOrigin?
+    /// What the flag is worth at this site; nil without labels of held-out studies.
+    public var validation: SiteValidation?
     /// What people said about this finding of the study, oldest first; nil when nobody did. At most `mostStatements`.
     public var statements: [Statement]?
+
+
+    enum CodingKeys: String, CodingKey {
+        case finding, title, code, probability, threshold, positive, urgency, evidence, validation, statements
+        case operatingPoint = "operating_point"
+    }
 
     /// Older statements are left out, except the one that counts.
     public static let mostStatements = 20

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import ModelPackage
+import Statistics
 
 /// Whether a new version may replace the live one, from what both say about the site's held-out studies.
 public struct GuardJudgement: Sendable, Equatable {
@@ -37,11 +38,12 @@ public struct GuardJudgement: Sendable, Equatable {
         for (_, cases) in Dictionary(grouping: cases, by: \.finding).sorted(by: { $0.key < $1.key }) {
             let positives = cases.count { $0.present }
             guard min(positives, cases.count - positives) >= max(rule.minimumLabelsPerClass, 1),
-                let candidate = areaUnderCurve(cases.map { ($0.candidate, $0.present) }),
-                let live = areaUnderCurve(cases.map { ($0.live, $0.present) })
+                let candidate = AreaUnderCurve(
+                    cases.map { ScoredStudy(probability: $0.candidate, isPresent: $0.present) }),
+                let live = AreaUnderCurve(cases.map { ScoredStudy(probability: $0.live, isPresent: $0.present) })
             else { continue }
-            candidates.append(candidate)
-            lives.append(live)
+            candidates.append(candidate.value)
+            lives.append(live.value)
         }
         guard !candidates.isEmpty else {
             decision = .waiting

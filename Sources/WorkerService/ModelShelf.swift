@@ -28,10 +28,15 @@ final class ModelShelf: Sendable {
     /// What has to be known to score with a version; nil when its package is not installed.
     func model(_ row: VersionRow, _ transaction: WorkerTransaction) throws -> LiveModel? {
         guard let package = try transaction.package(row.version.package) else { return nil }
-        return LiveModel(
+        var model = LiveModel(
             version: row.version, id: row.version.id, manifest: try package.decodedManifest(),
             modelFile: directory(row.version.package).appending(path: ModelPackage.modelPath),
             parametersFile: parametersFile(row.version.parameters), round: row.round, since: row.decidedAt)
+        let points = try transaction.operatingPoints(row.version)
+        for finding in model.manifest.findings {
+            if let threshold = points[finding.name]?.threshold { model.use(threshold, for: finding.name, of: .site) }
+        }
+        return model
     }
 
     /// The versions that have begun to read a study.

@@ -25,13 +25,20 @@ struct OpenStudy {
     var key: StudyKey { row.key }
 
     /// The flag as it stands now, with the next revision.
-    func nextFlag(_ reading: Reading, state: Flag.State, decidedAt: Int64) -> Flag {
+    func nextFlag(_ reading: Reading, state: Flag.State, decidedAt: Int64, figures: SiteFigures) -> Flag {
         let header = row.header
+        let model = reading.model
+        let findings = reading.study.results.map { result in
+            var result = result
+            result.operatingPoint = model.siteFindings.contains(result.finding) ? .site : .package
+            result.validation = figures.validation(
+                version: model.id, finding: result.finding, threshold: result.threshold)
+            return result
+        }
         return Flag(
             revision: reading.flag.revision + 1, state: state, study: key.studyInstanceUID,
             gatewayInstance: row.gatewayInstance,
-            model: Flag.Model(manifest: reading.model.manifest, version: reading.model.version),
-            findings: reading.study.results, instances: counts,
+            model: Flag.Model(manifest: model.manifest, version: model.version), findings: findings, instances: counts,
             modelVersions: readings.values.count { $0.study.slices > 0 },
             patient: Flag.Patient(name: header.patientName, id: header.patientID, birthDate: header.birthDate),
             description: header.description, modality: header.modality, accessionNumber: header.accessionNumber,

@@ -123,8 +123,8 @@ final class StatusBoard: Sendable {
     }
 
     /// The payload of `model-status`.
-    func document(store: WorkerStore, models: [LiveModel], queued: Int) -> Data {
-        let live = models.map { StatusDocument.Live($0, store: store) }
+    func document(store: WorkerStore, models: [LiveModel], figures: SiteFigures, queued: Int) -> Data {
+        let live = models.map { StatusDocument.Live($0, store: store, figures: figures) }
         let refused = refusals.withLock { $0 }()
         let results = try? store.read { try $0.resultCounts() }
         let document = state.withLock { state in

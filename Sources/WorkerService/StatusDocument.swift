@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Foundation
+import Triage
 import WorkerStore
 
 /// The payload of `model-status`. Keys are snake_case in the JSON.
@@ -12,12 +13,22 @@ struct StatusDocument: Encodable {
         var round: Int
         var sinceMs: Int64
         var labels: Labels
+        var findings: [Grounds]
         var lastDecision: Decision?
 
         enum CodingKeys: String, CodingKey {
-            case name, title, package, version, round, sinceMs, labels
+            case name, title, package, version, round, sinceMs, labels, findings
             case lastDecision = "guard"
         }
+    }
+
+    /// From when on a finding is flagged, and what such a flag is worth at this site.
+    struct Grounds: Encodable {
+        var finding: String
+        var title: String
+        var threshold: Double
+        var operatingPoint: ThresholdOrigin
+        var validation: SiteValidation?
     }
 
     /// Labelled studies with a kept example.
@@ -99,7 +110,7 @@ struct StatusDocument: Encodable {
 }
 
 extension StatusDocument.Live {
-    init(_ model: LiveModel, store: WorkerStore) {
+    init(_ model: LiveModel, store: WorkerStore, figures: SiteFigures) {
         let package = model.version.package
         let findings = model.manifest.findings.map(\.name)
         let counts = (try? store.read { try $0.labelCounts(package: package.hex, findings: findings) }) ?? LabelCounts()
@@ -108,6 +119,13 @@ extension StatusDocument.Live {
             name: model.manifest.name, title: model.manifest.title, package: package.hex, version: model.id.hex,
             round: model.round, sinceMs: model.since,
             labels: .init(training: counts.training, new: counts.new, heldOut: counts.heldOut),
+            findings: model.manifest.findings.map { finding in
+                .init(
+                    finding: finding.name, title: finding.title, threshold: finding.threshold,
+                    operatingPoint: model.siteFindings.contains(finding.name) ? .site : .package,
+                    validation: figures.validation(
+                        version: model.id, finding: finding.name, threshold: finding.threshold))
+            },
             lastDecision: judged.map {
                 .init(
                     version: $0.version.id.hex, decision: $0.state.rawValue, round: $0.round,

@@ -82,15 +82,18 @@ extension StudyDesk {
             counts: counts, readings: [:])
         for flag in try transaction.flags(key) {
             guard let id = Hash(hex: flag.modelVersion), let version = try transaction.version(id),
-                let model = try shelf.model(version, transaction)
+                var model = try shelf.model(version, transaction)
             else { continue }
+            let told = try? JSONDecoder().decode(Flag.self, from: Data(flag.document.utf8))
+            // What a flag was told by stays what it is told by.
+            for finding in told?.findings ?? [] {
+                model.use(finding.threshold, for: finding.finding, of: finding.operatingPoint ?? .package)
+            }
             var reading = try self.reading(by: model, study: key, flag: flag, transaction)
             try transaction.forEachScore(study: key, version: flag.modelVersion) { sop, instance, probabilities in
                 reading.study.add(sopInstanceUID: sop, gatewayInstance: instance, probabilities: probabilities)
             }
-            if let told = try? JSONDecoder().decode(Flag.self, from: Data(flag.document.utf8)) {
-                reading.told = Set(told.findings.filter(\.positive).map(\.finding))
-            }
+            if let told { reading.told = Set(told.findings.filter(\.positive).map(\.finding)) }
             study.readings[id] = reading
         }
         studies[key] = study
@@ -188,6 +191,11 @@ extension StudyDesk {
             if settings.results != .off {
                 try transaction.requestReport(told.flag, always: settings.results == .every || !told.told.isEmpty)
             }
+            if study.row.isHeldOut {
+                let probabilities = reading.study.results.map { ($0.finding, Optional($0.probability)) }
+                try transaction.saveHeldOutScores(
+                    key, version: reading.model.id, Dictionary(probabilities, uniquingKeysWith: { $1 }), isFlag: true)
+            }
             var example = reading.example
             examples.finish(&example)
             try transaction.save(example)
@@ -215,7 +223,8 @@ extension StudyDesk {
     ) throws -> OpenStudy.Reading {
         var reading = reading
         var flag = try stated(
-            study.nextFlag(reading, state: state, decidedAt: timepiece.unix()), about: study.key, transaction)
+            study.nextFlag(reading, state: state, decidedAt: timepiece.unix(), figures: figures), about: study.key,
+            transaction)
         flag.completeness = completeness
         let document = try JSONEncoder().encode(flag)
         reading.flag.revision = flag.revision

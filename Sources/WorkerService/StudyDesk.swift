@@ -61,6 +61,7 @@ final class StudyDesk: @unchecked Sendable {
     let shelf: ModelShelf
     let examples: ExampleShelf
     let models: LiveModels
+    let figures: SiteFigures
     let ledger: ArrivalLedger
     let timepiece: Timepiece
     let heldOut: HeldOutShare
@@ -86,14 +87,15 @@ final class StudyDesk: @unchecked Sendable {
 
     /// - Parameter post: sends a message to a gateway; called on the desk's thread.
     init(
-        settings: WorkerSettings, store: WorkerStore, shelf: ModelShelf, models: LiveModels, ledger: ArrivalLedger,
-        events: Conveyor<DeskEvent>, board: StatusBoard, timepiece: Timepiece, log: Logger,
+        settings: WorkerSettings, store: WorkerStore, shelf: ModelShelf, models: LiveModels, figures: SiteFigures,
+        ledger: ArrivalLedger, events: Conveyor<DeskEvent>, board: StatusBoard, timepiece: Timepiece, log: Logger,
         post: @escaping @Sendable (_ gateway: String, _ message: ToGateway, _ payload: [UInt8]) -> Void
     ) throws {
         self.settings = settings
         self.store = store
         self.shelf = shelf
         self.models = models
+        self.figures = figures
         self.ledger = ledger
         self.events = events
         self.board = board
@@ -319,7 +321,8 @@ final class StudyDesk: @unchecked Sendable {
 
     private func sendStatus(_ now: Int64) {
         lastStatusAt = now
-        let document = board.document(store: store, models: models.all, queued: ledger.outstandingCount)
+        let document = board.document(
+            store: store, models: models.all, figures: figures, queued: ledger.outstandingCount)
         for gateway in gateways { post(gateway, .modelStatus, Array(document)) }
     }
 }

@@ -16,6 +16,8 @@ final class TrainingRoom: Sendable {
         var rounds: [Hash: RoundConfig] = [:]
         /// What a failed run was tried with, so that it is not tried again with the same.
         var failed: [String: Int64] = [:]
+        /// The last decision up to which every held-out study was scored, by package.
+        var scored: [Hash: Int64] = [:]
     }
 
     /// Training goes on for a moment at least this often, even when instances never stop coming.
@@ -34,6 +36,7 @@ final class TrainingRoom: Sendable {
     private let isStopping = Atomic<Bool>(false)
     private let thread = Mutex<ZeroMQ.Thread?>(nil)
     private let onDecision = Mutex<@Sendable () -> Void>({})
+    private let onScores = Mutex<@Sendable () -> Void>({})
 
     init(
         store: WorkerStore, shelf: ModelShelf, ledger: ArrivalLedger, board: StatusBoard, timepiece: Timepiece,
@@ -53,6 +56,11 @@ final class TrainingRoom: Sendable {
     /// - Parameter body: called on the room's thread when a version was decided or a delta is ready.
     func whenDone(_ body: @escaping @Sendable () -> Void) {
         onDecision.withLock { $0 = body }
+    }
+
+    /// - Parameter body: called on the room's thread when the live version has scored held-out studies.
+    func whenScored(_ body: @escaping @Sendable () -> Void) {
+        onScores.withLock { $0 = body }
     }
 
     /// The rounds that the hub has open now; a run for another round stops.
@@ -85,6 +93,7 @@ final class TrainingRoom: Sendable {
             let packages = (try? store.read { try $0.activePackages() }) ?? []
             for package in packages {
                 judge(package.package)
+                scoreHeldOut(package.package)
                 if let round = state.withLock({ $0.rounds[package.package] }) { train(package, round) }
             }
         }
@@ -103,6 +112,18 @@ final class TrainingRoom: Sendable {
             onDecision.withLock { $0 }()
         } catch {
             log.error("a new version cannot be judged: \(error)")
+        }
+    }
+
+    private func scoreHeldOut(_ package: Hash) {
+        do {
+            let decision = try store.read { try $0.lastDecision() }
+            guard state.withLock({ $0.scored[package] }) != decision else { return }
+            let scoring = HeldOutScoring(store: store, shelf: shelf)
+            if try scoring.run(package: package, mayContinue: { self.giveWay() }) > 0 { onScores.withLock { $0 }() }
+            state.withLock { $0.scored[package] = decision }
+        } catch {
+            log.error("held-out studies cannot be scored: \(error)")
         }
     }
 

@@ -2,7 +2,7 @@
 import Foundation
 import Logging
 import ModelPackage
-import Tensors
+import Statistics
 import Torch
 import Triage
 import WorkerStore
@@ -33,13 +33,15 @@ struct VersionGuard {
         // A version that waits is tried again when there is more to judge it by.
         if row.state == .waiting, labels <= row.heldOutLabels { return nil }
         var why: String
+        var scored: [Scored] = []
         if let live {
             switch try judgement(row, live, manifest, mayContinue) {
             case nil: return nil
             case .failure(let problem):
                 row.state = .refused
                 why = "it cannot run: \(problem)"
-            case .success(let judgement):
+            case .success(let judgement, let studies):
+                scored = studies
                 (row.candidateAUC, row.liveAUC) = (judgement.candidateAUC, judgement.liveAUC)
                 switch judgement.decision {
                 case .live: (row.state, why) = (.live, "not worse than the live version by more than the margin")
@@ -56,6 +58,10 @@ struct VersionGuard {
         let decided = row
         try store.write { transaction in
             try transaction.save(decided)
+            if decided.state == .live, let live {
+                try keep(scored, of: decided, transaction)
+                try carryOperatingPoints(from: live, to: decided, scored, transaction)
+            }
             try transaction.audit(
                 "version-\(decided.state.rawValue)",
                 [
@@ -71,8 +77,14 @@ struct VersionGuard {
     }
 
     private enum Outcome {
-        case success(GuardJudgement)
+        case success(GuardJudgement, [Scored])
         case failure(String)
+    }
+
+    /// What both versions say about a held-out study.
+    private struct Scored {
+        var study: StudyKey
+        var cases: [GuardJudgement.Case]
     }
 
     private func judgement(
@@ -84,48 +96,67 @@ struct VersionGuard {
                 package: live.version.package.hex, findings: findings.map(\.name), heldOut: true)
         }
         TorchModel.useThreads(1)
-        let liveModel = try load(live, manifest)
+        let liveModel = try shelf.load(live, manifest)
         let candidateModel: TorchModel
         do {
-            candidateModel = try load(candidate, manifest)
+            candidateModel = try shelf.load(candidate, manifest)
         } catch {
             return .failure("\(error)")
         }
-        var cases: [GuardJudgement.Case] = []
+        var scored: [Scored] = []
         for example in examples {
             guard mayContinue() else { return nil }
             guard let file = try? ExampleFile(store.examples.appending(path: example.file)) else { continue }
-            let liveScores = study(try liveModel.score(file), manifest)
+            let liveScores = manifest.studyProbabilities(try liveModel.score(file))
             let candidateScores: [Double]
             do {
-                candidateScores = study(try candidateModel.score(file), manifest)
+                candidateScores = manifest.studyProbabilities(try candidateModel.score(file))
             } catch {
                 return .failure("\(error)")
             }
-            for (index, finding) in findings.enumerated() {
-                guard let isPresent = example.labels[finding.name] else { continue }
-                cases.append(
+            let cases = findings.enumerated().compactMap { index, finding in
+                example.labels[finding.name].map {
                     GuardJudgement.Case(
-                        finding: finding.name, present: isPresent, candidate: candidateScores[index],
-                        live: liveScores[index]))
+                        finding: finding.name, present: $0, candidate: candidateScores[index], live: liveScores[index])
+                }
             }
+            scored.append(Scored(study: example.study, cases: cases))
         }
-        return .success(GuardJudgement(cases: cases, rule: manifest.guardRule))
+        return .success(GuardJudgement(cases: scored.flatMap(\.cases), rule: manifest.guardRule), scored)
     }
 
-    private func load(_ row: VersionRow, _ manifest: Manifest) throws -> TorchModel {
-        let file = shelf.directory(row.version.package).appending(path: ModelPackage.modelPath)
-        let model = try TorchModel(file: file, manifest: manifest)
-        try model.setParameters(try Safetensors.read(shelf.parametersFile(row.version.parameters)))
-        return model
+    // MARK: A version that goes live
+
+    /// Figures on held-out labels need no second scoring.
+    private func keep(_ scored: [Scored], of version: VersionRow, _ transaction: WorkerTransaction) throws {
+        for study in scored {
+            let probabilities = study.cases.map { ($0.finding, Optional($0.candidate)) }
+            try transaction.saveHeldOutScores(
+                study.study, version: version.version.id, Dictionary(probabilities, uniquingKeysWith: { $1 }),
+                isFlag: false)
+        }
     }
 
-    /// The study's probability of each finding.
-    private func study(_ slices: [Float], _ manifest: Manifest) -> [Double] {
-        let findings = manifest.findings.count
-        return (0..<findings).map { finding in
-            let values = stride(from: finding, to: slices.count, by: findings).map { Double(slices[$0]) }
-            return manifest.sliceRule.probability(of: values) ?? 0
+    /// In the transaction in which the version goes live, so that none of its flags uses another threshold.
+    private func carryOperatingPoints(
+        from live: VersionRow, to next: VersionRow, _ scored: [Scored], _ transaction: WorkerTransaction
+    ) throws {
+        for (finding, point) in try transaction.operatingPoints(live.version).sorted(by: { $0.key < $1.key }) {
+            var seen: Set<String> = []
+            let cases = scored.filter { seen.insert($0.study.studyInstanceUID).inserted }
+                .flatMap(\.cases).filter { $0.finding == finding }
+            let carried = point.carried(
+                to: next.version, old: cases.map { ScoredStudy(probability: $0.live, isPresent: $0.present) },
+                new: cases.map { ScoredStudy(probability: $0.candidate, isPresent: $0.present) }, at: next.decidedAt)
+            guard let carried else { continue }
+            try transaction.add(carried)
+            if carried.origin == .lost {
+                log.warning(
+                    """
+                    version \(next.version.id.short) flags \(finding) from the package's threshold on, not this site's: \
+                    \(carried.reason); gantry model calibrate chooses a new one
+                    """)
+            }
         }
     }
 }

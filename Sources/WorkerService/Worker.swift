@@ -27,6 +27,7 @@ public final class Worker: Sendable {
     private let reports: Conveyor<ReportEvent>
     private let reportRoom: ReportRoom
     private let room: TrainingRoom
+    private let validation: ValidationRoom
     private let hub: HubLink?
 
     /// Opens the state, installs packages and starts all threads. Call `stop` when done.
@@ -70,11 +71,15 @@ public final class Worker: Sendable {
             results: reports, log: log, receipts: { try store.read { try $0.receipts() } })
         self.link = link
         board.countRefusals { link.refusedCount }
+        let figures = SiteFigures()
+        let validation = try ValidationRoom(
+            store: store, shelf: shelf, models: models, figures: figures, board: board, timepiece: timepiece, log: log)
+        self.validation = validation
         shelf.whenLiveChanges { link.setScoring(!$0.isEmpty) }
         do {
             desk = try StudyDesk(
-                settings: settings, store: store, shelf: shelf, models: models, ledger: ledger, events: events,
-                board: board, timepiece: timepiece, log: log,
+                settings: settings, store: store, shelf: shelf, models: models, figures: figures, ledger: ledger,
+                events: events, board: board, timepiece: timepiece, log: log,
                 post: { gateway, message, payload in link.send(message, payload: payload, to: gateway) })
         } catch {
             link.stop()
@@ -101,8 +106,10 @@ public final class Worker: Sendable {
         } else {
             hub = nil
         }
+        room.whenScored { validation.ring() }
         board.whenLabelsChange { room.ring() }
         try desk.start()
+        try validation.start()
         log.info("worker listens at \(link.endpoint), state in \(settings.state.path), \(models.all.count) models live")
     }
 
@@ -124,6 +131,7 @@ public final class Worker: Sendable {
         desk.stop()
         reportRoom.stop()
         room.stop()
+        validation.stop()
         hub?.stop()
         lock.release()
     }

@@ -3,6 +3,7 @@ import Foundation
 
 /// A study's kept slices together with what is known about it.
 public struct LabelledExample: Sendable, Equatable {
+    public var study: StudyKey
     /// Name of the file in `WorkerStore.examples`.
     public var file: String
     public var slices: Int

@@ -13,6 +13,7 @@ extension WorkerStore {
             try db.execute(sql: examples)
             try db.execute(sql: models)
             try db.execute(sql: results)
+            try db.execute(sql: validations)
             try AuditLog.migrate(db)
         }
         return migrator

@@ -129,7 +129,7 @@ extension WorkerTransaction {
         let rows = try Row.fetchCursor(
             db,
             sql: """
-                SELECT file, slices, finding, present FROM example
+                SELECT gateway, study_instance_uid, file, slices, finding, present FROM example
                 JOIN study USING (gateway, study_instance_uid)
                 JOIN current_label USING (gateway, study_instance_uid)
                 WHERE package = ? AND state = 'ready' AND slices > 0 AND held_out = ?
@@ -140,7 +140,8 @@ extension WorkerTransaction {
         while let row = try rows.next() {
             let file: String = row["file"]
             if examples.last?.file != file {
-                examples.append(LabelledExample(file: file, slices: row["slices"], labels: [:]))
+                examples.append(
+                    LabelledExample(study: StudyKey(row), file: file, slices: row["slices"], labels: [:]))
             }
             examples[examples.count - 1].labels[row["finding"]] = row["present"]
         }

@@ -111,6 +111,7 @@ extension WorkerTransaction {
                 version.version.id.hex, package, version.version.parameters.hex, version.round, version.state.rawValue,
                 version.decidedAt, version.heldOutLabels, version.candidateAUC, version.liveAUC, version.isReportDue,
             ])
+        if version.state == .live || version.state == .refused { try forgetHeldOutScores(package: package) }
     }
 
     /// Adds a version that nothing is decided about; older ones that wait for a decision are superseded.

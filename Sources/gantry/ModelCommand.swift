@@ -6,7 +6,7 @@ import ModelPackage
 /// `gantry model`: make, look at and try model packages.
 struct ModelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "model", abstract: "Make, look at and try model packages.",
+        commandName: "model", abstract: "Make, look at and try model packages; choose what they flag at a site.",
         discussion: """
             A package is a directory (or one zip of it):
               models/model.ts                  TorchScript, as torch.jit.save writes it
@@ -14,7 +14,7 @@ struct ModelCommand: ParsableCommand {
               configs/gantry.json              what it takes, what it finds, how it learns
               configs/metadata.json            what a MONAI bundle says about itself
             """,
-        subcommands: [New.self, Inspect.self, Check.self, Prepare.self])
+        subcommands: [New.self, Inspect.self, Check.self, Prepare.self, Calibrate.self, Status.self])
 
     /// The package that a subcommand works on.
     struct Source: ParsableArguments {

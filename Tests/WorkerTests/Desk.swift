@@ -20,6 +20,7 @@ final class Desk {
     let clock: VirtualClock
     let store: WorkerStore
     let models = LiveModels()
+    let figures = SiteFigures()
     let ledger: ArrivalLedger
     let shelf: ModelShelf
     private let desk: StudyDesk
@@ -43,8 +44,8 @@ final class Desk {
         let outbox = Outbox()
         self.outbox = outbox
         desk = try StudyDesk(
-            settings: settings, store: store, shelf: shelf, models: models, ledger: ledger, events: Conveyor(),
-            board: StatusBoard(isFederated: false), timepiece: clock.timepiece, log: log,
+            settings: settings, store: store, shelf: shelf, models: models, figures: figures, ledger: ledger,
+            events: Conveyor(), board: StatusBoard(isFederated: false), timepiece: clock.timepiece, log: log,
             post: { gateway, message, payload in
                 let flag = try? JSONDecoder().decode(Flag.self, from: Data(payload))
                 outbox.sent.withLock { $0.append(Sent(gateway: gateway, message: message, flag: flag)) }

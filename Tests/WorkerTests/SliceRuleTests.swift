@@ -45,13 +45,4 @@ import Triage
         let one = evidence(.maximum, [0.1, 0.8, 0.3, 0.9]).top.map(\.gatewayInstance)
         #expect(one == ["g3", "g1", "g2"])
     }
-
-    @Test func `AUC is the chance that a positive study scores higher, ties counted half`() {
-        #expect(areaUnderCurve([(0.9, true), (0.1, false)]) == 1)
-        #expect(areaUnderCurve([(0.1, true), (0.9, false)]) == 0)
-        #expect(areaUnderCurve([(0.5, true), (0.5, false)]) == 0.5)
-        #expect(areaUnderCurve([(0.8, true), (0.4, true), (0.6, false), (0.4, false)]) == 0.625)
-        #expect(areaUnderCurve([(0.8, true)]) == nil)
-        #expect(areaUnderCurve([(.nan, true), (0.1, false), (.nan, false)]) == 0.25)
-    }
 }

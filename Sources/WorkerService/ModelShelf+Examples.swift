@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import ModelPackage
+import Tensors
+import Torch
+import WorkerStore
+
+extension ModelShelf {
+    /// A version's model with its parameters, for the calling thread alone.
+    func load(_ row: VersionRow, _ manifest: Manifest) throws -> TorchModel {
+        let file = directory(row.version.package).appending(path: ModelPackage.modelPath)
+        let model = try TorchModel(file: file, manifest: manifest)
+        try model.setParameters(try Safetensors.read(parametersFile(row.version.parameters)))
+        return model
+    }
+}
+
+extension Manifest {
+    /// The study's probability of each finding, from those of its slices.
+    func studyProbabilities(_ slices: [Float]) -> [Double] {
+        findings.indices.map { finding in
+            let values = stride(from: finding, to: slices.count, by: findings.count).map { Double(slices[$0]) }
+            return sliceRule.probability(of: values) ?? 0
+        }
+    }
+}
