@@ -197,8 +197,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging", "Phantoms"], swiftSettings: strict),
         .testTarget(
-            name: "ResultsTests", dependencies: ["ModelPackage", "Phantoms", "Results", "Triage"], swiftSettings: strict
-        ),
+            name: "ResultsTests", dependencies: ["ModelPackage", "Phantoms", "Results", "Statistics", "Triage"],
+            swiftSettings: strict),
         .testTarget(
             name: "TorchTests", dependencies: ["Torch"], exclude: ["Fixtures/attention.py"],
             resources: [.copy("Fixtures/attention.ts")], swiftSettings: strict),

@@ -66,6 +66,10 @@ extension StudyResult {
             try object.text(.algorithmName, flag.model.name, as: .hasConceptModifier)
             try object.text(.algorithmVersion, flag.model.version.hex, as: .hasConceptModifier)
             try object.text(.algorithmParameters, "package=sha256:\(flag.model.package.hex)", as: .hasConceptModifier)
+            if let origin = finding.operatingPoint {
+                try object.text(
+                    .algorithmParameters, "operating-point=\(origin.rawValue)", as: .hasConceptModifier)
+            }
             try object.percent(.certainty, finding.probability) { () throws(ResultsError) in
                 for (image, index) in evidence {
                     try object.image(.sourceOfMeasurement, image, frame: frame(image, index), as: .inferredFrom)
@@ -84,5 +88,6 @@ extension StudyResult {
         "\(Wording.notForDiagnosis). \(finding.title): probability \(Wording.probability(finding.probability)), "
             + "operating threshold \(Wording.probability(finding.threshold)), "
             + "\(finding.positive ? "flagged" : "not flagged"). Model: \(flag.model.title). \(flag.model.intendedUse)"
+            + (finding.validation.map { " " + Wording.worth($0) } ?? "")
     }
 }

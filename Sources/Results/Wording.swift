@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Foundation
+import Triage
 
 /// Texts of our own in an object whose character set is that of the original instance.
 enum Wording {
@@ -30,6 +31,18 @@ enum Wording {
 
     /// 0.973 as “0.973”, 1 as “1.000”.
     static func probability(_ value: Double) -> String { decimal(value, digits: 3) }
+
+    /// What a flag is worth at the site that made it.
+    static func worth(_ validation: SiteValidation) -> String {
+        func share(_ estimate: SiteValidation.Estimate?) -> String {
+            guard let estimate else { return "unknown" }
+            return "\(decimal(100 * estimate.value, digits: 0)) % "
+                + "(\(decimal(100 * estimate.low, digits: 0)) to \(decimal(100 * estimate.high, digits: 0)))"
+        }
+        return "Validated at this site on \(validation.labels) labelled studies of patients kept apart from training, "
+            + "\(validation.positives) of them with the finding: sensitivity \(share(validation.sensitivity)), "
+            + "specificity \(share(validation.specificity)), with 95 % intervals."
+    }
 
     /// At most 16 characters, as VR DS has (PS3.5 6.2).
     static func percent(_ probability: Double) -> String { decimal(probability * 100, digits: 2) }

@@ -13,15 +13,18 @@ public struct ROCPicture: Sendable {
     private let curve: ROCCurve
     private let threshold: Double
     private let title: String
+    private let subtitle: String
     private let caption: [String]
 
     /// - Parameters:
     ///   - threshold: the operating point that is marked.
+    ///   - title: up to about 60 characters, as is the subtitle.
     ///   - caption: lines below the plot, up to about 80 characters each.
-    public init(_ curve: ROCCurve, threshold: Double, title: String, caption: [String]) {
+    public init(_ curve: ROCCurve, threshold: Double, title: String, subtitle: String, caption: [String]) {
         self.curve = curve
         self.threshold = threshold
         self.title = title
+        self.subtitle = subtitle
         self.caption = caption
     }
 
@@ -47,7 +50,8 @@ public struct ROCPicture: Sendable {
             .point { stroke: var(--point); stroke-width: 2.5; fill: var(--paper) }
             </style>
             <rect width="100%" height="100%" style="fill: var(--paper)"/>
-            <text class="head" x="\(Int(Self.left))" y="34">\(Self.escaped(title))</text>
+            <text class="head" x="24" y="26">\(Self.escaped(title))</text>
+            <text x="24" y="46">\(Self.escaped(subtitle))</text>
             \(grid)
             <path class="band" d="\(band)"/>
             <path class="curve" d="\(line(steps.map { ($0.x, $0.y) }))"/>

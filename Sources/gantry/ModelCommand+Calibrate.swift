@@ -107,10 +107,10 @@ extension ModelCommand {
                     calibration.table,
                 ]
             if let picture {
-                let title = "\(finding.title): \(chosen.manifest.name), version \(version.id.short)"
-                let caption = ["Threshold \(calibration.threshold) for a \(goal)."] + words
+                let caption = [String(format: "Threshold %.4f for a \(goal).", calibration.threshold)] + words
                 let file = ROCPicture(
-                    calibration.curve, threshold: calibration.threshold, title: title, caption: caption)
+                    calibration.curve, threshold: calibration.threshold, title: finding.title,
+                    subtitle: "\(chosen.manifest.name), version \(version.id.short)", caption: caption)
                 try Data(file.svg.utf8).write(to: URL(filePath: picture), options: .atomic)
                 lines += ["", "\(picture): the ROC curve"]
             }

@@ -2,7 +2,9 @@
 import Foundation
 import Imaging
 import ModelPackage
+import Statistics
 import Testing
+import Triage
 
 @testable import Results
 
@@ -33,6 +35,21 @@ struct ReportTests {
         ] {
             #expect(text.contains(expected), "\(expected) is missing in:\n\(text)")
         }
+    }
+
+    @Test func `A report says who chose the threshold and what the flag is worth at the site`() throws {
+        let example = try Example()
+        var result = example.result()
+        result.flag.findings[0].operatingPoint = .site
+        result.flag.findings[0].validation = SiteValidation(
+            OperatingFigures(positives: 50, negatives: 100, truePositives: 48, trueNegatives: 88),
+            areaUnderCurve: nil, calibrationLabels: nil, at: 1)
+        let report = try example.report(result)
+        let text = try Tool.dsrdump.says(["+Pl"], about: report.file)
+        #expect(text.contains("operating-point=site"))
+        #expect(text.contains("on 150 labelled studies"))
+        #expect(text.contains("sensitivity 96 % (87 to 99), specificity 88 % (80 to 93)"), "\(text)")
+        #expect(try Tool.errors(in: report.file) == [])
     }
 
     @Test func `every instance that the model has seen is in the evidence`() throws {

@@ -23,6 +23,7 @@ final class Desk {
     let figures = SiteFigures()
     let ledger: ArrivalLedger
     let shelf: ModelShelf
+    let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     private let desk: StudyDesk
     private let outbox: Outbox
     private var sequence: Int64 = 0
@@ -35,7 +36,6 @@ final class Desk {
         self.clock = clock
         store = try WorkerStore(directory: folder)
         ledger = ArrivalLedger(timepiece: clock.timepiece)
-        let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         shelf = ModelShelf(store: store, models: models, log: log, timepiece: clock.timepiece)
         try shelf.refresh()
         var settings = WorkerSettings(state: folder)

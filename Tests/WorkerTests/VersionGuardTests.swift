@@ -2,6 +2,7 @@
 import Foundation
 import Logging
 import ModelPackage
+import Statistics
 import Tensors
 import Testing
 import Torch
@@ -91,6 +92,59 @@ import WorkerStore
         #expect(models.all.map(\.version) == [live])
         #expect(try judge() == nil, "it is decided once")
         try store.verifyAudit()
+    }
+
+    @Test func `The site's operating point is chosen anew for the version that goes live, at once`() throws {
+        try addHeldOut(8)
+        try store.write {
+            try $0.add(
+                OperatingPointRow(
+                    version: live, finding: "bleed", origin: .calibrated, threshold: 0.123, goal: .sensitivity(0.75),
+                    minimumPerClass: 4, positives: 4, negatives: 4, by: "admin", at: 1))
+        }
+        try shelf.refresh()
+        #expect(models.all.map { $0.manifest.findings[0].threshold } == [0.123])
+        let next = try addCandidate(1.5, round: 1)
+        #expect(try judge()?.state == .live)
+        let (points, studies) = try store.read {
+            (try $0.operatingPoints(next), try $0.heldOutStudies(version: next.id)["bleed"] ?? [])
+        }
+        let point = try #require(points["bleed"])
+        #expect(point.origin == .carried && studies.count == 8)
+        #expect(point.threshold == ROCCurve(studies).threshold(for: .sensitivity(0.75)))
+        try shelf.refresh()
+        #expect(models.all.map { $0.manifest.findings[0].threshold } == [point.threshold])
+        #expect(models.all.map(\.siteFindings) == [["bleed"]])
+        try store.verifyAudit()
+    }
+
+    @Test func `An operating point that takes more labels than there are is lost to the package's threshold`() throws {
+        try addHeldOut(8)
+        try store.write {
+            try $0.add(
+                OperatingPointRow(
+                    version: live, finding: "bleed", origin: .calibrated, threshold: 0.123, goal: .sensitivity(0.75),
+                    minimumPerClass: 20, positives: 20, negatives: 20, by: "admin", at: 1))
+        }
+        let next = try addCandidate(1.5, round: 1)
+        #expect(try judge()?.state == .live)
+        #expect(try store.read { try $0.operatingPoints(next)["bleed"]?.origin } == .lost)
+        try shelf.refresh()
+        #expect(models.all.map { $0.manifest.findings[0].threshold } == [0.5])
+        #expect(models.all.map(\.siteFindings) == [[]])
+    }
+
+    @Test func `The live version scores labelled held-out studies that it has not flagged, once`() throws {
+        try addHeldOut(8)
+        let broken = store.examples.appending(path: "1.3.safetensors")
+        try Data("broken".utf8).write(to: broken)
+        let scoring = HeldOutScoring(store: store, shelf: shelf)
+        #expect(try scoring.run(package: package.hash, mayContinue: { false }) == 0)
+        #expect(try scoring.run(package: package.hash, mayContinue: { true }) == 8)
+        #expect(try scoring.run(package: package.hash, mayContinue: { true }) == 0)
+        let studies = try store.read { try $0.heldOutStudies(version: live.id)["bleed"] ?? [] }
+        #expect(studies.count == 7, "the file that cannot be read says nothing")
+        #expect(AreaUnderCurve(studies)?.value == 1)
     }
 
     @Test func `A version with too few labels waits and is judged when there are more`() throws {
