@@ -133,7 +133,7 @@ def test_a_site_chooses_its_threshold_on_held_out_labels_and_every_flag_says_wha
     assert "operating-point-calibrated" in record and "operating-point-reset" in record
 
     xml.etree.ElementTree.parse(picture)
-    page = start.process(Browser(tmp_path / "browser", width=600, height=720)).start().page
+    page = start.process(Browser(tmp_path / "browser", width=600, height=840)).start().page
     for scheme in ("light", "dark"):
         page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         page.open(picture.as_uri())

@@ -19,7 +19,6 @@ public struct FindingResult: Codable, Sendable, Equatable {
     /// What people said about this finding of the study, oldest first; nil when nobody did. At most `mostStatements`.
     public var statements: [Statement]?
 
-
     enum CodingKeys: String, CodingKey {
         case finding, title, code, probability, threshold, positive, urgency, evidence, validation, statements
         case operatingPoint = "operating_point"

@@ -13,7 +13,7 @@ import Testing
     @Test func `The picture is XML with the curve, its band, the point, and the words, whatever characters they have`()
     {
         let picture = ROCPicture(
-            curve, threshold: 0.5, title: "Bleeding & <more> – “test”",
+            curve, threshold: 0.5, title: "Bleeding & <more> – “test”", subtitle: "s",
             caption: ["Of 100 studies 96 (89–99).", "a < b"])
         let counter = Counter()
         let parser = XMLParser(data: Data(picture.svg.utf8))
@@ -26,7 +26,8 @@ import Testing
 
     @Test func `A curve of one class has a picture too`() {
         let one = ROCCurve([ScoredStudy(probability: 0.5, isPresent: true)])
-        let parser = XMLParser(data: Data(ROCPicture(one, threshold: 0.5, title: "t", caption: []).svg.utf8))
+        let parser = XMLParser(
+            data: Data(ROCPicture(one, threshold: 0.5, title: "t", subtitle: "", caption: []).svg.utf8))
         #expect(parser.parse())
     }
 
