@@ -72,7 +72,7 @@ class Member:
 
 
 class Bench:
-    def __init__(self, folder, host, workers, clock_followers, can_mount):
+    def __init__(self, folder, host, workers, clock_followers, can_mount, results):
         self.folder = Path(folder)
         self.clock = self.folder / "clock"
         self.clock.write_text("+0\n")
@@ -87,7 +87,7 @@ class Bench:
         self.workers = [
             Worker(f"worker-{number}", self.folder / f"worker-{number}", endpoint, [package], settings={
                 "state": str(self.disks[f"worker-{number}"].path / "state"), "quiet_seconds": QUIET_SECONDS,
-                "resend_seconds": 2, "example_megabytes": 8, "threads": 1})
+                "resend_seconds": 2, "example_megabytes": 8, "threads": 1, "results": "every" if results else "off"})
             for number, endpoint in enumerate(endpoints)]
         self.members = {"gateway": Member(
             "gateway", self.gateway.process, self.disks["gateway"].path / "gateway.sqlite", self.gateway.answers)}

@@ -35,13 +35,13 @@ class OrthancGateway:
         except OSError:
             return None
 
-    def stored(self, study):
-        """The SOPInstanceUIDs that are in the archive."""
+    def objects(self, study):
+        """The SOPInstanceUIDs that are in the archive, Gantry's own included; one that is there twice is named twice."""
         try:
             instances = self.orthanc.get(f"/studies/{self._id(study)}/instances")
         except urllib.error.HTTPError:
-            return set()
-        return {instance["MainDicomTags"]["SOPInstanceUID"] for instance in instances}
+            return []
+        return [instance["MainDicomTags"]["SOPInstanceUID"] for instance in instances]
 
     def shows(self, study, flag):
         """Whether the gateway's own users see this flag and no older one."""
@@ -73,9 +73,10 @@ class ArchiveGateway:
     def study(self, study):
         return self.archive.ask(f"study {study.uid}")
 
-    def stored(self, study):
-        uids = [study.instance(number) for number in range(len(study.template.files))]
-        return {uid for uid in uids if (self.archive.folder / f"{uid}.dcm").exists()}
+    def objects(self, study):
+        found = self.study(study) or {"results": []}
+        uids = study.instances | {result["object"] for result in found["results"]}
+        return [uid for uid in uids if (self.archive.folder / f"{uid}.dcm").exists()]
 
     def shows(self, study, flag):
         """This host shows what Gantry answers."""

@@ -36,6 +36,11 @@ class Study:
         self.sent = set()
         self.busy = False
 
+    @property
+    def instances(self):
+        """The SOPInstanceUIDs of all its slices, sent or not."""
+        return {self.instance(number) for number in range(len(self.template.files))}
+
     def instance(self, slice_number):
         """SOPInstanceUID of a slice."""
         return renamed(self.template.instances[slice_number], self.salt)

@@ -38,7 +38,8 @@ class Torture:
         self.options, self.kinds = options, kinds
         self.folder = Path(options.folder or tempfile.mkdtemp(prefix="gantry-faults-"))
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.bench = Bench(self.folder, options.host, options.workers, self.clock_followers(), can_mount)
+        self.bench = Bench(
+            self.folder, options.host, options.workers, self.clock_followers(), can_mount, options.results)
         self.bench.stream = Stream(self.folder, self.bench.gateway, options.seed, options.senders)
         self.injected = Counter()
         self.errors = []
@@ -110,10 +111,10 @@ class Torture:
         bench.heal()
         stream.finish()
         say("all faults are healed and everything is sent")
-        drawn = account.settle(stream, bench.gateway, QUIET_SECONDS, say)
+        drawn = account.settle(stream, bench.gateway, QUIET_SECONDS, say, self.options.results)
         if self.options.tamper:
             tamper(self.options.tamper.split(","), bench, stream)
-            drawn = account.draw_up(stream, bench.gateway)
+            drawn = account.draw_up(stream, bench.gateway, self.options.results)
         for name in bench.members:
             bench.collect_set_aside(name)
         ok = self.report(drawn)
@@ -141,7 +142,9 @@ class Torture:
         print(f"sent         {drawn.sent} instances in {stream.associations} associations")
         print(f"acknowledged {drawn.acknowledged} instances of {drawn.studies} studies ({drawn.stored} in the archive)")
         print(f"flagged      {drawn.flagged} of {drawn.studies} studies finally")
-        print(f"twice        {drawn.twice} flags")
+        if self.options.results:
+            print(f"told         {drawn.told} of {drawn.studies} studies by a report and a key image in the archive")
+        print(f"twice        {drawn.twice} flags" + (f", {drawn.again} objects" if self.options.results else ""))
         print(f"lost         {drawn.lost} instances")
         print("set aside    " + ", ".join(f"{name} {len(files)}" for name, files in bench.set_aside.items()))
         print("memory       " + ", ".join(
@@ -160,6 +163,7 @@ class Torture:
                 "seed": self.options.seed, "faults": dict(self.injected), "sent": drawn.sent,
                 "acknowledged": drawn.acknowledged, "stored": drawn.stored, "studies": drawn.studies,
                 "flagged": drawn.flagged, "twice": drawn.twice, "lost": drawn.lost, "wrong": drawn.wrong,
+                "told": drawn.told, "objects_again": drawn.again,
                 "set_aside": {name: len(files) for name, files in bench.set_aside.items()}, "problems": problems,
                 "bad": {entry.study.uid: [len(entry.study.acknowledged), entry.lost, entry.twice] for entry in drawn.bad},
                 "seconds": time.monotonic() - STARTED, "ok": ok}, indent=2))
@@ -197,6 +201,8 @@ def main():
     parser.add_argument("--host", choices=sorted(GATEWAYS), default="orthanc", help="the gateway (default %(default)s)")
     parser.add_argument("--workers", type=int, default=1, choices=(1, 2, 3), help="how many (default %(default)s)")
     parser.add_argument("--senders", type=int, default=3, help="associations at a time (default %(default)s)")
+    parser.add_argument("--results", action="store_true", help="the worker also makes a report and a key image of every "
+                        "study, and the account counts them in the archive")
     parser.add_argument("--kinds", help="only these kinds of faults, separated by commas")
     parser.add_argument("--folder", help="where to keep everything (default: a new one under the temporary directory)")
     parser.add_argument("--result", help="also write the account to this JSON file")
@@ -238,7 +244,8 @@ def main():
         shutil.rmtree(torture.folder, ignore_errors=True)
     if not ok:
         again = [f"--faults {options.faults} --seed {options.seed} --host {options.host} --workers {options.workers}",
-                 f"--senders {options.senders}", f"--kinds {options.kinds}" if options.kinds else ""]
+                 f"--senders {options.senders}", f"--kinds {options.kinds}" if options.kinds else "",
+                 "--results" if options.results else ""]
         print(f"\nlogs and state: {torture.folder}")
         print(f"again: Integration/Faults/run {' '.join(filter(None, again))}")
     print(f"\nfaults: {'passed' if ok else 'FAILED'} in {time.monotonic() - STARTED:.0f} s, seed {options.seed}")

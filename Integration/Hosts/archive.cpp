@@ -11,6 +11,7 @@
 
 #include <dcmtk/config/osconfig.h>
 
+#include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmdata/dcuid.h>
 #include <dcmtk/dcmnet/diutil.h>
 #include <dcmtk/dcmnet/scppool.h>
@@ -177,6 +178,48 @@ int32_t readLog(void *, const char *position, gantry_log_page *page) {
     return GANTRY_OK;
 }
 
+void tellGantry(const std::string &instance, const std::string &peer) {
+    std::vector<char> bytes;
+    if (!archive->read(instance, bytes)) return;
+    gantry_instance stored = {};
+    stored.struct_size = sizeof stored;
+    stored.instance_id = instance.c_str();
+    stored.calling_ae_title = peer.c_str();
+    stored.bytes = bytes.data();
+    stored.size = bytes.size();
+    // Whatever it returns, the instance is in the log, where Gantry finds it.
+    library->instance_stored(gateway, &stored);
+}
+
+/// Whether a SOPInstanceUID can be a file's name.
+bool isUsable(const std::string &instance) {
+    return !instance.empty() && instance.find_first_not_of("0123456789.") == std::string::npos;
+}
+
+int32_t storeInstance(void *, const void *bytes, size_t size) {
+    const std::string incoming = archive->incoming();
+    std::ofstream file(incoming, std::ios::binary);
+    file.write(static_cast<const char *>(bytes), static_cast<std::streamsize>(size));
+    file.close();
+    if (!file) {
+        unlink(incoming.c_str());
+        return GANTRY_UNAVAILABLE;
+    }
+    DcmFileFormat object;
+    OFString uid;
+    const bool isObject = object.loadFileUntilTag(incoming.c_str(), EXS_Unknown, EGL_noChange, DCM_MaxReadLength,
+                                                  ERM_autoDetect, DCM_PatientName).good() &&
+                          object.getDataset()->findAndGetOFString(DCM_SOPInstanceUID, uid).good();
+    const std::string instance(uid.c_str());
+    int32_t code = GANTRY_OK;
+    if (!isObject || !isUsable(instance)) code = GANTRY_BAD_ARGUMENT;
+    else if (access(archive->path(instance).c_str(), F_OK) == 0) unlink(incoming.c_str());
+    else if (archive->keep(incoming, instance)) tellGantry(instance, "");
+    else code = GANTRY_UNAVAILABLE;
+    if (code != GANTRY_OK) unlink(incoming.c_str());
+    return code;
+}
+
 // MARK: DICOM
 
 /// One association on a thread of the pool.
@@ -194,27 +237,11 @@ protected:
             return condition;
         }
         const std::string instance = request.AffectedSOPInstanceUID;
-        const bool usable = !instance.empty() && instance.find_first_not_of("0123456789.") == std::string::npos;
-        const bool kept = usable && archive->keep(incoming, instance);
-        if (kept) tellGantry(instance);
+        const bool kept = isUsable(instance) && archive->keep(incoming, instance);
+        if (kept) tellGantry(instance, getPeerAETitle().c_str());
         else unlink(incoming.c_str());
         return sendSTOREResponse(
             context.presentationContextID, request, kept ? STATUS_Success : STATUS_STORE_Refused_OutOfResources);
-    }
-
-private:
-    void tellGantry(const std::string &instance) {
-        std::vector<char> bytes;
-        if (!archive->read(instance, bytes)) return;
-        const std::string peer = getPeerAETitle().c_str();
-        gantry_instance stored = {};
-        stored.struct_size = sizeof stored;
-        stored.instance_id = instance.c_str();
-        stored.calling_ae_title = peer.c_str();
-        stored.bytes = bytes.data();
-        stored.size = bytes.size();
-        // Whatever it returns, the instance is in the log, where Gantry finds it.
-        library->instance_stored(gateway, &stored);
     }
 };
 
@@ -318,6 +345,7 @@ int main(int count, char **arguments) {
     host.log = writeLog;
     host.read_instance = readInstance;
     host.read_log = readLog;
+    host.store_instance = storeInstance;
     gantry_options options = {};
     options.struct_size = sizeof options;
     options.host = &host;
