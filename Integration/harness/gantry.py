@@ -72,7 +72,7 @@ class Hub:
 
     def start(self):
         self.process.start()
-        wait_until("the hub answers", self.status, 30)
+        wait_until("the hub answers", self.status, 120)
         return self
 
     def stop(self):

@@ -55,7 +55,7 @@ class Orthanc:
 
     def start(self):
         self.process.start()
-        wait_until(f"{self.name} answers", self._answers, 30)
+        wait_until(f"{self.name} answers", self._answers, 120)
         return self
 
     def _answers(self):

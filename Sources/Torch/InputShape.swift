@@ -22,9 +22,9 @@ public struct InputShape: Sendable, Equatable {
     /// Values in one input.
     public var valueCount: Int { channels * height * width }
 
-    /// How many inputs are run at once, so that memory and the time between two looks at the clock stay small: a model's
+    /// How many inputs one forward pass takes, so that memory and the time between two looks at the clock stay small: a model's
     /// activations are some hundred times its input.
-    var chunk: Int { max(1, (1 << 19) / max(valueCount, 1)) }
+    public var slicesAtOnce: Int { max(1, (1 << 19) / max(valueCount, 1)) }
 
     /// The shim's description of a batch whose memory is borrowed.
     func batch(_ values: UnsafeRawPointer, isHalf: Bool, count: Int) -> gantry_torch_inputs {

@@ -31,9 +31,9 @@ extension TorchModel {
         guard let whole = try logOdds(of: input, count: 1, finding).first else { return nil }
         var falls: [Float] = []
         let places = Self.grid * Self.grid
-        for start in stride(from: 0, to: places, by: shape.chunk) {
+        for start in stride(from: 0, to: places, by: shape.slicesAtOnce) {
             guard mayContinue() else { throw .cancelled }
-            let part = start..<min(start + shape.chunk, places)
+            let part = start..<min(start + shape.slicesAtOnce, places)
             let covered = part.flatMap { cover($0, of: input, with: means) }
             falls += try logOdds(of: covered, count: part.count, finding).map { whole - $0 }
         }

@@ -59,6 +59,9 @@ public final class TorchModel {
 
     // MARK: Parameters
 
+    /// Values in all parameters.
+    var parameterCount: Int { shapes.reduce(0) { $0 + $1.reduce(1, *) } }
+
     /// All parameters (not buffers) by name.
     public func parameters() throws(TorchError) -> TensorMap {
         var map = TensorMap()
@@ -108,8 +111,8 @@ public final class TorchModel {
         guard let base = inputs.baseAddress else { return [] }
         var scores: [Float] = []
         scores.reserveCapacity(count * manifest.findings.count)
-        for start in stride(from: 0, to: count, by: shape.chunk) {
-            let part = min(shape.chunk, count - start)
+        for start in stride(from: 0, to: count, by: shape.slicesAtOnce) {
+            let part = min(shape.slicesAtOnce, count - start)
             let batch = shape.batch(base + start * shape.valueCount, isHalf: false, count: part)
             scores += try run(batch, gantry_torch_score)
         }
@@ -125,9 +128,9 @@ public final class TorchModel {
         return try outcome.get()
     }
 
-    /// Makes the optimised copy and runs it once on zeros.
-    public func warmUp() throws(TorchError) {
-        _ = try score([Float](repeating: 0, count: shape.valueCount), count: 1)
+    /// Makes the optimised copy and runs it once on so many inputs of zeros.
+    public func warmUp(count: Int = 1) throws(TorchError) {
+        _ = try score([Float](repeating: 0, count: count * shape.valueCount), count: count)
     }
 
     /// The probability of each finding in each slice of an example, on the optimised copy.
@@ -144,17 +147,21 @@ public final class TorchModel {
 
     /// The raw outputs for all slices of an example.
     ///
-    /// - Parameter beforeChunk: called before each chunk of slices.
+    /// - Parameters:
+    ///   - chunk: slices that are run at once; nil: as many as fit.
+    ///   - beforeChunk: called before each chunk of slices.
     func outputs(
-        of example: ExampleFile, on function: RunFunction, beforeChunk: () throws(TorchError) -> Void
+        of example: ExampleFile, on function: RunFunction, chunk: Int? = nil,
+        beforeChunk: () throws(TorchError) -> Void
     ) throws(TorchError) -> [Float] {
         guard example.shape == shape else {
             throw .example(path: example.path, reason: "its slices are \(example.shape), the model takes \(shape)")
         }
         var outputs: [Float] = []
-        for start in stride(from: 0, to: example.count, by: shape.chunk) {
+        let chunk = chunk ?? shape.slicesAtOnce
+        for start in stride(from: 0, to: example.count, by: chunk) {
             try beforeChunk()
-            let part = min(shape.chunk, example.count - start)
+            let part = min(chunk, example.count - start)
             let halves = try example.halves(in: start..<start + part)
             outputs += try halves.withBytes { bytes throws(TorchError) in
                 try run(shape.batch(bytes, isHalf: true, count: part), function)

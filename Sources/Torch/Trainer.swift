@@ -24,6 +24,9 @@ public struct Trainer {
     public static let slicesPerStudy = 48
     /// Slices whose gradient is below this share of the study's largest are left out.
     static let negligible = 1e-3
+    /// Of a network with more parameters than this one slice is run at a time: three of a DenseNet-121 take a second on one
+    /// core, and for so long a study that arrives meanwhile would have to share the memory's bandwidth.
+    static let manyParameters = 1 << 20
     /// The gradient of a step is shortened to this Euclidean length, so that one odd study cannot throw the model.
     static let longestGradient = 5.0
 
@@ -111,14 +114,15 @@ public struct Trainer {
         let file = try ExampleFile(example.file)
         guard file.count > 0 else { throw .example(path: file.path, reason: "it holds no slices") }
         func pause() throws(TorchError) { if !mayContinue() { throw .cancelled } }
-        let outputs = try model.outputs(of: file, on: gantry_torch_forward, beforeChunk: pause)
+        let outputs = try model.outputs(of: file, on: gantry_torch_forward, chunk: chunk(model), beforeChunk: pause)
         let value = studyLoss(outputs: outputs, labels: example.labels)
         guard value.loss.isFinite else { throw .notFinite(reason: "the loss of \(file.path) is not a finite number") }
         let findings = package.manifest.findings.count
         let chosen = Self.choose(gradients: value.gradients, findings: findings, &random)
-        for chunk in stride(from: 0, to: chosen.count, by: model.shape.chunk) {
+        let count = chunk(model)
+        for chunk in stride(from: 0, to: chosen.count, by: count) {
             try pause()
-            let part = chosen[chunk..<min(chunk + model.shape.chunk, chosen.count)]
+            let part = chosen[chunk..<min(chunk + count, chosen.count)]
             var halves = HalfBuffer()
             var gradients: [Float] = []
             for (slice, scale) in part {
@@ -130,6 +134,10 @@ public struct Trainer {
             try optimiser.accumulate(halves, count: part.count, gradients)
         }
         return value.loss
+    }
+
+    private func chunk(_ model: TorchModel) -> Int {
+        model.parameterCount > Self.manyParameters ? 1 : model.shape.slicesAtOnce
     }
 
     /// The slices that get gradients, and by how much theirs is scaled.
@@ -172,7 +180,8 @@ public struct Trainer {
         var slices = 0
         for example in examples.prefix(8) {
             guard mayContinue() else { throw .cancelled }
-            let scores = try model.outputs(of: ExampleFile(example.file), on: gantry_torch_forward) {}
+            let scores = try model.outputs(of: ExampleFile(example.file), on: gantry_torch_forward, chunk: chunk(model))
+            {}
             for (index, score) in scores.enumerated() {
                 lowest[index % findings] = min(lowest[index % findings], score)
                 highest[index % findings] = max(highest[index % findings], score)

@@ -7,6 +7,8 @@ final class ArrivalLedger: Sendable {
     private let clocks = Mutex<[String: ArrivalClock]>([:])
     private let monotonic: @Sendable () -> Int64
     private let lastArrival: Atomic<Int64>
+    /// A copy of what the clocks say, for a thread that must not hold their lock.
+    private let outstanding = Atomic<Int>(0)
 
     init(timepiece: Timepiece) {
         monotonic = timepiece.monotonic
@@ -16,12 +18,16 @@ final class ArrivalLedger: Sendable {
     func arrive(gateway: String, receivedAt: Int64) -> ArrivalClock.Ticket {
         let now = monotonic()
         lastArrival.store(now, ordering: .relaxed)
-        return clocks.withLock { $0[gateway, default: ArrivalClock(now: now)].arrive(receivedAt: receivedAt, now: now) }
+        return clocks.withLock { clocks in
+            defer { outstanding.store(Self.count(clocks), ordering: .relaxed) }
+            return clocks[gateway, default: ArrivalClock(now: now)].arrive(receivedAt: receivedAt, now: now)
+        }
     }
 
     func finish(_ arrivals: [Arrival]) {
         clocks.withLock { clocks in
             for arrival in arrivals { clocks[arrival.gateway]?.finish(arrival.ticket) }
+            outstanding.store(Self.count(clocks), ordering: .relaxed)
         }
     }
 
@@ -45,9 +51,13 @@ final class ArrivalLedger: Sendable {
     }
 
     /// Instances that came and are not acknowledged.
-    var outstandingCount: Int { clocks.withLock { $0.values.reduce(0) { $0 + $1.outstandingCount } } }
+    var outstandingCount: Int { outstanding.load(ordering: .relaxed) }
 
-    /// True while triage has work, or had some a moment ago and the next instance may be on its way.
+    private static func count(_ clocks: [String: ArrivalClock]) -> Int {
+        clocks.values.reduce(0) { $0 + $1.outstandingCount }
+    }
+
+    /// True while triage has work, or had some a moment ago and the next instance may be on its way. Takes no lock.
     func isBusy(withinMilliseconds: Int64) -> Bool {
         let last = lastArrival.load(ordering: .relaxed)
         return outstandingCount > 0 || last != .min && monotonic() - last < withinMilliseconds

@@ -16,6 +16,8 @@ final class Conveyor<Element: Sendable>: @unchecked Sendable {
     /// Bytes that wait now.
     var bytes: Int { condition.withLock { queuedBytes } }
     var count: Int { condition.withLock { items.count } }
+    /// No element comes any more.
+    var isEnded: Bool { condition.withLock { isClosed } }
 
     /// Waits for room. False when the queue was closed.
     @discardableResult

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Foundation
+import ModelPackage
 import Synchronization
 import WorkerStore
 
@@ -35,6 +36,8 @@ final class StatusBoard: Sendable {
         var setAside: [String: Int] = [:]
         var documents = StatusDocument.Documents()
         var decoderFailures: [String: Int] = [:]
+        /// By `LiveModel.id`.
+        var scoring: [Hash: ScoringTimes] = [:]
         var database = StatusDocument.Databases(setAside: 0)
         var hasChanged = true
     }
@@ -69,6 +72,11 @@ final class StatusBoard: Sendable {
     /// A decoder process died or hung and was replaced.
     func decoderFailed(_ name: String) {
         state.withLock { $0.decoderFailures[name, default: 0] += 1 }
+    }
+
+    /// A forward pass of a version is done.
+    func scored(_ version: Hash, slices: Int, milliseconds: Double) {
+        state.withLock { $0.scoring[version, default: ScoringTimes()].add(slices: slices, milliseconds: milliseconds) }
     }
 
     /// Something changed that gateways should hear about soon.
@@ -124,7 +132,14 @@ final class StatusBoard: Sendable {
 
     /// The payload of `model-status`.
     func document(store: WorkerStore, models: [LiveModel], figures: SiteFigures, queued: Int) -> Data {
-        let live = models.map { StatusDocument.Live($0, store: store, figures: figures) }
+        let scoring = state.withLock { state in
+            let ids = Set(models.map(\.id))
+            state.scoring = state.scoring.filter { ids.contains($0.key) }
+            return state.scoring
+        }
+        let live = models.map {
+            StatusDocument.Live($0, store: store, figures: figures, scoring: scoring[$0.id])
+        }
         let refused = refusals.withLock { $0 }()
         let results = try? store.read { try $0.resultCounts() }
         let document = state.withLock { state in

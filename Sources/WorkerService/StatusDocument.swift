@@ -15,9 +15,11 @@ struct StatusDocument: Encodable {
         var labels: Labels
         var findings: [Grounds]
         var lastDecision: Decision?
+        /// Nil before the first one.
+        var scoring: Scoring?
 
         enum CodingKeys: String, CodingKey {
-            case name, title, package, version, round, sinceMs, labels, findings
+            case name, title, package, version, round, sinceMs, labels, findings, scoring
             case lastDecision = "guard"
         }
     }
@@ -29,6 +31,14 @@ struct StatusDocument: Encodable {
         var threshold: Double
         var operatingPoint: ThresholdOrigin
         var validation: SiteValidation?
+    }
+
+    /// Forward passes since the version was loaded; the median and the mean are of the last 256.
+    struct Scoring: Encodable {
+        var passes: Int
+        var slices: Int
+        var medianPassMs: Double
+        var meanPassSlices: Double
     }
 
     /// Labelled studies with a kept example.
@@ -110,7 +120,7 @@ struct StatusDocument: Encodable {
 }
 
 extension StatusDocument.Live {
-    init(_ model: LiveModel, store: WorkerStore, figures: SiteFigures) {
+    init(_ model: LiveModel, store: WorkerStore, figures: SiteFigures, scoring: ScoringTimes?) {
         let package = model.version.package
         let findings = model.manifest.findings.map(\.name)
         let counts = (try? store.read { try $0.labelCounts(package: package.hex, findings: findings) }) ?? LabelCounts()
@@ -131,6 +141,11 @@ extension StatusDocument.Live {
                     version: $0.version.id.hex, decision: $0.state.rawValue, round: $0.round,
                     heldOutLabels: $0.heldOutLabels, candidateAuc: $0.candidateAUC, liveAuc: $0.liveAUC,
                     atMs: $0.decidedAt)
+            },
+            scoring: scoring.flatMap { times in
+                guard let median = times.medianMilliseconds, let mean = times.meanSlices else { return nil }
+                return .init(
+                    passes: times.passes, slices: times.slices, medianPassMs: median, meanPassSlices: mean)
             })
     }
 }

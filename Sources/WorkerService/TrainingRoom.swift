@@ -21,7 +21,7 @@ final class TrainingRoom: Sendable {
     }
 
     /// Training goes on for a moment at least this often, even when instances never stop coming.
-    private static let longestPauseMilliseconds: Int64 = 500
+    private static let longestPauseMilliseconds: Int64 = 2000
     /// After an instance the next one is expected for so long.
     private static let expectationMilliseconds: Int64 = 150
 
@@ -174,15 +174,18 @@ final class TrainingRoom: Sendable {
             return TrainingExample(file: file, labels: manifest.findings.map { example.labels[$0.name] })
         }
         let base = try Safetensors.read(shelf.parametersFile(round.base.parameters))
-        let outcome = try Trainer(package: package, plan: TrainingPlan(manifest.training, round: round)).train(
-            from: base, on: examples,
-            mayContinue: { self.giveWay() && self.state.withLock { $0.rounds[row.package]?.round == round.round } },
-            progress: { progress in
-                self.board.update {
-                    $0.progress = Double(progress.step) / Double(max(1, progress.steps))
-                    $0.loss = progress.loss
-                }
-            })
+        let trainer = Trainer(package: package, plan: TrainingPlan(manifest.training, round: round))
+        let outcome = try IdleThread.run {
+            try trainer.train(
+                from: base, on: examples,
+                mayContinue: { self.giveWay() && self.state.withLock { $0.rounds[row.package]?.round == round.round } },
+                progress: { progress in
+                    self.board.update {
+                        $0.progress = Double(progress.step) / Double(max(1, progress.steps))
+                        $0.loss = progress.loss
+                    }
+                })
+        }
         try keep(outcome, row, round, lastLabel)
     }
 

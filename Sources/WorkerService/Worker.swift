@@ -85,7 +85,7 @@ public final class Worker: Sendable {
             link.stop()
             throw error
         }
-        scorer = try Scorer(settings: settings, jobs: jobs, events: events, models: models, log: log)
+        scorer = try Scorer(settings: settings, jobs: jobs, events: events, models: models, board: board, log: log)
         decoding = try DecodingRoom(
             settings: settings, deliveries: deliveries, jobs: jobs, events: events, models: models, shelf: shelf,
             store: store, board: board, log: log)
