@@ -158,7 +158,7 @@ def test_a_late_instance_revises_the_flag_and_its_report_names_the_one_before(st
 
 
 def test_a_study_is_flagged_while_the_worker_trains(start, package, slices, tmp_path):
-    hub = start.hub("--quorum", 1, "--deadline", 3600, "--minimum-labels", 4, "--epochs", 10_000)
+    hub = start.hub("--quorum", 1, "--deadline", 3600, "--minimum-labels", 4, "--epochs", 1000)
     hub.add_model(package)
     hub.start()
     hospital = start.hospital(hub=hub, worker={"held_out_share": 0})
