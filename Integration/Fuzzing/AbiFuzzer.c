@@ -146,6 +146,7 @@ static int32_t ask(input *data, gantry_gateway *gateway, uint8_t call) {
     if (call == 1) code = gantry_worklist_json(gateway, take(data) * 0x1010101u, answer);
     if (call == 2) code = gantry_study_json(gateway, study, answer);
     if (call == 3) code = gantry_review(gateway, study, json, json != NULL ? strlen(json) : take(data), answer);
+    if (call == 4) code = gantry_priors_json(gateway, study, answer);
     if (code == GANTRY_OK && (text.bytes == NULL || strlen(text.bytes) != text.length)) fail("an answer without text");
     gantry_text_free(answer);
     free(study), free(json);
@@ -204,7 +205,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
             if (call == 6) code = gantry_accepts(gateway);
             if (call == 7) code = gantry_metrics(gateway, NULL, take(&data) == 255 ? NULL : add_metric);
             if (call == 8) code = gantry_close(gateway, 20000);
-            if (call > 8) code = ask(&data, gateway, (call - 9) % 4);
+            if (call > 8) code = ask(&data, gateway, (call - 9) % 5);
             free(text);
         }
         if (code < GANTRY_OK || code > GANTRY_WRONG_THREAD) fail("a code that the header does not know");

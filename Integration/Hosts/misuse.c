@@ -32,6 +32,8 @@ static void nulls(void) {
     CHECK(gantry_study_complete(gateway, NULL) == GANTRY_BAD_ARGUMENT);
     CHECK(gantry_status_json(gateway, NULL) == GANTRY_BAD_ARGUMENT);
     CHECK(gantry_worklist_json(gateway, 0, NULL) == GANTRY_BAD_ARGUMENT);
+    CHECK(gantry_worklist_version(gateway, NULL) == GANTRY_BAD_ARGUMENT);
+    CHECK(gantry_priors_json(gateway, "1.2", NULL) == GANTRY_BAD_ARGUMENT);
     CHECK(gantry_study_json(gateway, "1.2", NULL) == GANTRY_BAD_ARGUMENT);
     CHECK(gantry_study_json(gateway, NULL, &text) == GANTRY_BAD_ARGUMENT && text.bytes != NULL);
     gantry_text_free(&text);

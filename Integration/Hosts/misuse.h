@@ -88,6 +88,7 @@ static inline void call_everything(gantry_gateway *gateway, int32_t expected) {
     const gantry_instance instance = {sizeof instance, "an-instance", "SCANNER", "DICM", 4};
     const char review[] = "{\"finding\": \"x\", \"verdict\": \"agree\", \"reviewer\": \"r\"}";
     int metrics = 0;
+    uint64_t version = 0;
     const int32_t codes[] = {
         gantry_host_ready(gateway),
         gantry_instance_stored(gateway, &instance),
@@ -95,15 +96,17 @@ static inline void call_everything(gantry_gateway *gateway, int32_t expected) {
         gantry_reconcile(gateway),
         gantry_accepts(gateway),
         gantry_metrics(gateway, &metrics, count_metric),
+        gantry_worklist_version(gateway, &version),
     };
-    for (int index = 0; index < 6; index++) CHECK(expected < 0 || codes[index] == expected);
+    for (int index = 0; index < 7; index++) CHECK(expected < 0 || codes[index] == expected);
     CHECK((codes[5] == GANTRY_OK) == (metrics > 0));
-    for (int getter = 0; getter < 4; getter++) {
+    for (int getter = 0; getter < 5; getter++) {
         gantry_text text = {sizeof text, (char *)0x10, 7}; /* Emptied by the call, so that freeing it is safe. */
         int32_t code = GANTRY_OK;
         if (getter == 0) code = gantry_status_json(gateway, &text);
         if (getter == 1) code = gantry_worklist_json(gateway, 3, &text);
         if (getter == 2) code = gantry_study_json(gateway, "1.2.3", &text);
+        if (getter == 4) code = gantry_priors_json(gateway, "1.2.3", &text);
         if (getter == 3) code = gantry_review(gateway, "1.2.3", review, sizeof review - 1, &text);
         CHECK(expected < 0 || code == expected);
         CHECK(text.bytes == NULL || strlen(text.bytes) == text.length);

@@ -155,6 +155,27 @@ public func gantry_worklist_json(
 }
 
 @c @implementation
+public func gantry_worklist_version(_ gateway: OpaquePointer?, _ version: UnsafeMutablePointer<UInt64>?) -> Int32 {
+    unsafe with(gateway) { gateway in
+        guard let version = unsafe version else { return Code.badArgument }
+        unsafe version.pointee = gateway.worklistVersion
+        return Code.ok
+    }
+}
+
+@c @implementation
+public func gantry_priors_json(
+    _ gateway: OpaquePointer?, _ study: UnsafePointer<CChar>?, _ answer: UnsafeMutablePointer<gantry_text>?
+) -> Int32 {
+    unsafe answering(gateway, answer) { gateway in
+        guard let study = unsafe Text.read(study, longest: 256), !study.isEmpty else {
+            return (Code.badArgument, "The study is missing.")
+        }
+        return gateway.priors(study)
+    }
+}
+
+@c @implementation
 public func gantry_study_json(
     _ gateway: OpaquePointer?, _ study: UnsafePointer<CChar>?, _ answer: UnsafeMutablePointer<gantry_text>?
 ) -> Int32 {

@@ -185,6 +185,17 @@ final class Gateway: Sendable {
         return (Code.ok, text)
     }
 
+    var worklistVersion: UInt64 { shared.store.worklistVersion }
+
+    func priors(_ name: String) -> (code: Int32, text: String) {
+        do {
+            guard let text = try shared.store.priors(of: name) else { return (Code.notFound, "") }
+            return (Code.ok, text)
+        } catch {
+            return (Code.unavailable, "")
+        }
+    }
+
     func study(_ name: String) -> (code: Int32, text: String) {
         do {
             guard let text = try shared.store.study(name) else { return (Code.notFound, "") }

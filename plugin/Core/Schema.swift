@@ -44,7 +44,10 @@ enum Schema {
             probability REAL NOT NULL, model_version TEXT NOT NULL, first_flagged_at_ms INTEGER NOT NULL,
             flagged_at_ms INTEGER NOT NULL,
             -- Instances it speaks about, and how many model versions read the study.
-            instances INTEGER NOT NULL, model_versions INTEGER NOT NULL, json TEXT NOT NULL) STRICT, WITHOUT ROWID;
+            instances INTEGER NOT NULL, model_versions INTEGER NOT NULL, json TEXT NOT NULL,
+            -- PatientID; empty when the study has none.
+            patient TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE INDEX flag_by_patient ON flag (patient, study) WHERE patient <> '';
         CREATE INDEX flag_by_study ON flag (study);
         CREATE INDEX flag_by_time ON flag (flagged_at_ms);
         CREATE INDEX flag_by_urgency ON flag (urgency);

@@ -20,24 +20,33 @@ extension Store {
             AS review FROM review v WHERE v.study = s.id ORDER BY v.at_ms, v.review))
         """
 
+    /// One row of the worklist: the study `s` and `f`, its most urgent flag.
+    private static let row = """
+        json_object(
+            'study', s.study_instance_uid, 'gateway_study', nullif(s.gateway_study, ''),
+            'urgency', f.urgency, 'state', f.state, 'probability', f.probability,
+            'flag', f.flag, 'revision', f.revision, 'patient', json_extract(f.json, '$.patient'),
+            'description', json_extract(f.json, '$.description'),
+            'modality', json_extract(f.json, '$.modality'),
+            'accession_number', json_extract(f.json, '$.accession_number'),
+            'study_date', json_extract(f.json, '$.study_date'), 'completeness', json_extract(f.json, '$.completeness'),
+            'model', json_extract(f.json, '$.model'), 'findings', json_extract(f.json, '$.findings'),
+            'instances', json_extract(f.json, '$.instances'), 'arrived_at_ms', s.arrived_at_ms,
+            'first_flagged_at_ms', f.first_flagged_at_ms, 'flagged_at_ms', f.flagged_at_ms,
+            'key_image', (SELECT object FROM result WHERE flag = f.flag AND kind = 'key-image' AND state = 'stored'
+                AND study_instance_uid = s.study_instance_uid ORDER BY at_ms DESC LIMIT 1),
+            'priors', CASE WHEN f.patient <> '' THEN (SELECT count(DISTINCT study) FROM flag
+                WHERE patient = f.patient AND patient <> '' AND study <> s.id) ELSE 0 END,
+            'flags', \(flagsOfStudy), 'reviews', \(reviewsOfStudy))
+        """
+
     /// `{"at_ms": …, "studies": […]}`, one row for each flagged study, most urgent first.
     func worklist(since: Int64, limit: Int) throws(SQLiteError) -> String {
         try read { database throws(SQLiteError) in
             let text = try database.first(
                 """
                 SELECT json_object('at_ms', ?1, 'studies', (SELECT json_group_array(json(line)) FROM (
-                    SELECT json_object(
-                        'study', s.study_instance_uid, 'gateway_study', nullif(s.gateway_study, ''),
-                        'urgency', f.urgency, 'state', f.state, 'probability', f.probability,
-                        'revision', f.revision, 'patient', json_extract(f.json, '$.patient'),
-                        'description', json_extract(f.json, '$.description'),
-                        'modality', json_extract(f.json, '$.modality'),
-                        'accession_number', json_extract(f.json, '$.accession_number'),
-                        'study_date', json_extract(f.json, '$.study_date'),
-                        'model', json_extract(f.json, '$.model'), 'findings', json_extract(f.json, '$.findings'),
-                        'instances', json_extract(f.json, '$.instances'), 'arrived_at_ms', s.arrived_at_ms,
-                        'first_flagged_at_ms', f.first_flagged_at_ms, 'flagged_at_ms', f.flagged_at_ms,
-                        'flags', \(Store.flagsOfStudy), 'reviews', \(Store.reviewsOfStudy)) AS line
+                    SELECT \(Store.row) AS line
                     FROM (SELECT *, row_number() OVER (PARTITION BY study
                         ORDER BY urgency_rank DESC, probability DESC, flagged_at_ms DESC) AS place
                         FROM flag WHERE flagged_at_ms >= ?2) f
@@ -46,6 +55,31 @@ extension Store {
                 """, .integer(Clock.nowMilliseconds()), .integer(since), Value(limit)
             ) { $0.text(0) }
             return (text ?? nil) ?? "{\"studies\":[]}"
+        }
+    }
+
+    /// The other flagged studies with the PatientID of this one, newest first; nil when the study is not known. A
+    /// PatientID is compared as it is, without its issuer.
+    ///
+    /// - Parameter name: the host's id of the study or the StudyInstanceUID.
+    func priors(of name: String) throws(SQLiteError) -> String? {
+        try read { database throws(SQLiteError) in
+            let text = try database.first(
+                """
+                WITH this AS (SELECT id, study_instance_uid FROM study
+                        WHERE (study_instance_uid = ?1 OR gateway_study = ?1) AND study_instance_uid IS NOT NULL LIMIT 1),
+                    patient AS (SELECT patient FROM flag WHERE study = (SELECT id FROM this) AND patient <> ''),
+                    f AS (SELECT *, row_number() OVER (PARTITION BY study
+                        ORDER BY urgency_rank DESC, probability DESC, flagged_at_ms DESC) AS place
+                        FROM flag WHERE patient IN patient AND patient <> '' AND study <> (SELECT id FROM this))
+                SELECT json_object('study', this.study_instance_uid, 'studies', (SELECT json_group_array(json(line))
+                    FROM (SELECT \(Store.row) AS line FROM f JOIN study s ON s.id = f.study
+                        WHERE f.place = 1 AND s.study_instance_uid IS NOT NULL
+                        ORDER BY s.arrived_at_ms DESC LIMIT 100)))
+                FROM this
+                """, .text(name)
+            ) { $0.text(0) }
+            return text ?? nil
         }
     }
 

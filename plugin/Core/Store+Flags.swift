@@ -29,7 +29,8 @@ extension Store {
     ///
     /// - Returns: what became of each flag, and the receipt for all of them.
     func save(flags: [FlagMessage]) throws(SQLiteError) -> (answers: [FlagAnswer], receipt: Receipt) {
-        try write(durable: true) { database throws(SQLiteError) in
+        defer { noteWorklistChange() }
+        return try write(durable: true) { database throws(SQLiteError) in
             let receipt = try Store.nextReceipt(in: database)
             var answers: [FlagAnswer] = []
             for flag in flags { answers.append(try Store.save(flag, in: database)) }
@@ -45,7 +46,7 @@ extension Store {
                 (SELECT max(CAST(json_extract(value, '$.probability') AS REAL)
                     + CASE WHEN json_extract(value, '$.positive') THEN 2 ELSE 0 END) FROM json_each(j, '$.findings')),
                 json_extract(j, '$.instances.received'), json_extract(j, '$.model_versions'),
-                json_extract(j, '$.decided_at_ms')
+                json_extract(j, '$.decided_at_ms'), json_extract(j, '$.patient.id')
             FROM (SELECT CASE WHEN json_valid(?1) THEN ?1 ELSE '{}' END AS j)
             WHERE json_type(j, '$.findings') = 'array' AND json_extract(j, '$.urgency')
                 IN ('none', 'routine', 'urgent', 'critical') AND json_extract(j, '$.state') IN ('preliminary', 'final')
@@ -57,7 +58,8 @@ extension Store {
                 version: row.text(3) ?? "", arrivedAt: row.integer(4),
                 // Positive findings count before negative ones; what is kept is the probability itself.
                 probability: strength >= 2 ? strength - 2 : strength,
-                instances: row.integer(6), versions: max(row.integer(7), 1), decidedAt: row.integer(8)
+                instances: row.integer(6), versions: max(row.integer(7), 1), decidedAt: row.integer(8),
+                patient: row.text(9) ?? ""
             )
         }
         guard let read, !message.studyInstanceUID.isEmpty else { return .unreadable }
@@ -77,23 +79,23 @@ extension Store {
         try database.run(
             """
             INSERT INTO flag (flag, study, revision, shown_revision, instance, state, urgency, urgency_rank, probability,
-                model_version, first_flagged_at_ms, flagged_at_ms, json, instances, model_versions)
+                model_version, first_flagged_at_ms, flagged_at_ms, json, instances, model_versions, patient)
             VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6,
                 CASE ?6 WHEN 'critical' THEN 3 WHEN 'urgent' THEN 2 WHEN 'routine' THEN 1 ELSE 0 END, ?7, ?8, ?9, ?9, ?10,
-                ?11, ?12)
+                ?11, ?12, ?13)
             ON CONFLICT (flag) DO UPDATE SET revision = excluded.revision,
                 -- The same revision with other words: the worker lost the first ones.
                 shown_revision = min(shown_revision, excluded.revision - 1), instance = excluded.instance,
                 state = excluded.state, urgency = excluded.urgency, urgency_rank = excluded.urgency_rank,
                 probability = excluded.probability, model_version = excluded.model_version,
                 flagged_at_ms = excluded.flagged_at_ms, json = excluded.json, instances = excluded.instances,
-                model_versions = excluded.model_versions
+                model_versions = excluded.model_versions, patient = excluded.patient
             WHERE excluded.revision > flag.revision
                 OR (excluded.revision = flag.revision AND excluded.json <> flag.json)
             """, .text(message.flag), .integer(study), .integer(message.revision), .text(read.instance),
             .text(read.state), .text(read.urgency), .real(read.probability), .text(read.version),
             .integer(isHistory ? read.decidedAt : now), .text(message.json), .integer(read.instances),
-            .integer(read.versions))
+            .integer(read.versions), .text(read.patient))
         let held = try database.first("SELECT revision FROM flag WHERE flag = ?", .text(message.flag)) { $0.integer(0) }
         return .kept(
             held: held ?? message.revision, report: try lastReport(about: message.flag, in: database))
@@ -142,6 +144,7 @@ extension Store {
     }
 
     func setGatewayStudy(_ gatewayStudy: String, of id: Int64) throws(SQLiteError) {
+        defer { noteWorklistChange() }
         try write { database throws(SQLiteError) in
             try database.run("UPDATE study SET gateway_study = ? WHERE id = ?", .text(gatewayStudy), .integer(id))
         }

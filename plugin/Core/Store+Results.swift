@@ -55,6 +55,7 @@ extension Store {
     ///   - refusal: why the host will never store it; nil: it has.
     ///   - targets: where it is sent to then.
     func markStored(_ object: String, refusal: String?, targets: [String]) throws(SQLiteError) {
+        defer { noteWorklistChange() }
         try write { database throws(SQLiteError) in
             for target in targets where refusal == nil { try Store.addSend(of: object, to: target, in: database) }
             try database.run(

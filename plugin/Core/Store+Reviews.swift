@@ -9,7 +9,8 @@ extension Store {
     func review(
         _ verdict: Verdict, of name: String, id: String
     ) throws(SQLiteError) -> Result<String, ReviewError> {
-        try write(durable: true) { database throws(SQLiteError) in
+        defer { noteWorklistChange() }
+        return try write(durable: true) { database throws(SQLiteError) in
             let studies = try database.rows(
                 """
                 SELECT id, study_instance_uid FROM study
@@ -29,22 +30,48 @@ extension Store {
                 let asked = verdict.modelVersion.isEmpty ? "" : " by that model version"
                 return .failure(.badRequest("This study has no flag for this finding\(asked)."))
             }
-            let now = Clock.nowMilliseconds()
+            var withdrawn = ""
+            if verdict.kind == .withdraw {
+                guard let standing = try Store.standingReview(verdict, study: study.id, in: database) else {
+                    return .failure(.badRequest("This reviewer has said nothing about this finding that stands."))
+                }
+                withdrawn = standing
+            }
+            // In the order in which they were given, also within one millisecond.
+            let last = try database.first("SELECT max(at_ms) FROM review WHERE study = ?", .integer(study.id)) {
+                $0.integer(0)
+            }
+            let now = max(Clock.nowMilliseconds(), (last ?? 0) &+ 1)
             let text =
                 try database.first(
                     """
                     SELECT json_object('review', ?1, 'study', ?2, 'finding', ?3, 'verdict', ?4, 'reviewer', ?5, 'role', ?6,
-                        'at_ms', ?7, 'model_version', ?8, 'positive', json(?9))
-                    """, .text(id), .text(study.uid), .text(verdict.finding),
-                    .text(verdict.agrees ? "agree" : "disagree"),
+                        'at_ms', ?7, 'model_version', ?8, 'positive', json(?9), 'withdraws', nullif(?10, ''))
+                    """, .text(id), .text(study.uid), .text(verdict.finding), .text(verdict.kind.rawValue),
                     .text(verdict.reviewer), .text(verdict.role), .integer(now), .text(shown.version),
-                    .text(shown.positive ? "true" : "false")
+                    .text(shown.positive ? "true" : "false"), .text(withdrawn)
                 ) { $0.text(0) ?? "" } ?? ""
             try database.run(
                 "INSERT INTO review (review, study, at_ms, state, reason, json) VALUES (?, ?, ?, 'pending', '', ?)",
                 .text(id), .integer(study.id), .integer(now), .text(text))
             return .success(text)
         }
+    }
+
+    /// The last review of the verdict's reviewer and finding that was neither withdrawn nor refused.
+    private static func standingReview(
+        _ verdict: Verdict, study: Int64, in database: Connection
+    ) throws(SQLiteError) -> String? {
+        try database.first(
+            """
+            WITH said AS (SELECT review, at_ms, json_extract(json, '$.withdraws') AS withdraws FROM review
+                WHERE study = ?1 AND state <> 'refused' AND json_extract(json, '$.finding') = ?2
+                AND json_extract(json, '$.reviewer') = ?3)
+            SELECT review FROM said WHERE withdraws IS NULL
+                AND review NOT IN (SELECT withdraws FROM said WHERE withdraws IS NOT NULL)
+            ORDER BY at_ms DESC LIMIT 1
+            """, .integer(study), .text(verdict.finding), .text(verdict.reviewer)
+        ) { $0.text(0) } ?? nil
     }
 
     /// Reviews that no worker has acknowledged, oldest first.
@@ -74,7 +101,8 @@ extension Store {
     ///
     /// - Returns: whether instances were given back.
     func save(reviewAnswers: [ReviewAnswer]) throws(SQLiteError) -> Bool {
-        try write(durable: true) { database throws(SQLiteError) in
+        defer { noteWorklistChange() }
+        return try write(durable: true) { database throws(SQLiteError) in
             var givesBack = false
             for answer in reviewAnswers {
                 if !answer.accepted, answer.reason.hasPrefix(ToGateway.unknownStudy),

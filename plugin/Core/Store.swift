@@ -51,6 +51,8 @@ final class Store: Sendable {
     private let writer = Mutex(Writer())
     private let reader = Mutex(Reader())
     private let setAsideCount = Atomic<Int>(0)
+    /// Begins with the time, so that a number from before a restart does not come again.
+    private let worklistCount = Atomic<UInt64>(UInt64(clamping: Clock.nowMilliseconds()))
 
     var path: String { directory + "/gateway.sqlite" }
 
@@ -61,6 +63,12 @@ final class Store: Sendable {
 
     /// Counts databases begun anew: whoever remembers row numbers forgets them when it changes.
     var generation: Int { setAsideCount.load(ordering: .relaxed) }
+
+    /// Another number whenever the worklist may have changed otherwise than by time.
+    var worklistVersion: UInt64 { worklistCount.load(ordering: .acquiring) }
+
+    /// After the commit, so that whoever saw the number also sees what it stands for.
+    func noteWorklistChange() { worklistCount.wrappingAdd(1, ordering: .releasing) }
 
     var health: Health {
         writer.withLock { Health(failure: $0.failure, setAside: generation, lastSetAside: $0.lastSetAside) }
@@ -201,6 +209,7 @@ final class Store: Sendable {
         guard unsafe rename(path, name) == 0 else { return false }
         for suffix in ["-wal", "-shm"] { unsafe rename(path + suffix, name + suffix) }
         setAsideCount.wrappingAdd(1, ordering: .relaxed)
+        noteWorklistChange()
         host.error(
             "The database \(path) is damaged: \(error). It was set aside as \(name); a fresh one is filled from the "
                 + "gateway's log.")

@@ -3,8 +3,14 @@ import SQLite
 
 /// A verdict as the reader gave it.
 struct Verdict: Sendable, Equatable {
+    enum Kind: String, Sendable {
+        case agree, disagree
+        /// Takes back the reviewer's last verdict that stands; what was said before it counts again.
+        case withdraw
+    }
+
     var finding: String
-    var agrees: Bool
+    var kind: Kind
     var reviewer: String
     var role: String
     /// The version whose flag was shown; empty: the newest.
@@ -23,12 +29,12 @@ struct Verdict: Sendable, Equatable {
         for name in ["finding", "verdict", "reviewer"] where values[name] == nil {
             return .failure(.badRequest("“\(name)” is missing."))
         }
-        guard let verdict = values["verdict"], verdict == "agree" || verdict == "disagree" else {
-            return .failure(.badRequest("“verdict” must be agree or disagree."))
+        guard let kind = Kind(rawValue: values["verdict"] ?? "") else {
+            return .failure(.badRequest("“verdict” must be agree, disagree or withdraw."))
         }
         return .success(
             Verdict(
-                finding: values["finding"] ?? "", agrees: verdict == "agree", reviewer: values["reviewer"] ?? "",
+                finding: values["finding"] ?? "", kind: kind, reviewer: values["reviewer"] ?? "",
                 role: values["role"] ?? "radiologist", modelVersion: values["model_version"] ?? ""))
     }
 }

@@ -8,6 +8,18 @@ extension Adapter {
         base-uri 'none'; form-action 'none'; frame-ancestors 'self'
         """
 
+    static let pageFiles: [String: (bytes: [UInt8], type: String)] = [
+        "index.html": (PackageResources.index_html, "text/html; charset=utf-8"),
+        "app.css": (PackageResources.app_css, "text/css; charset=utf-8"),
+        "app.js": (PackageResources.app_js, "text/javascript; charset=utf-8"),
+        "elements.js": (PackageResources.elements_js, "text/javascript; charset=utf-8"),
+        "gateway.js": (PackageResources.gateway_js, "text/javascript; charset=utf-8"),
+        "icon.svg": (PackageResources.icon_svg, "image/svg+xml"),
+        "list.js": (PackageResources.list_js, "text/javascript; charset=utf-8"),
+        "reviews.js": (PackageResources.reviews_js, "text/javascript; charset=utf-8"),
+        "study.js": (PackageResources.study_js, "text/javascript; charset=utf-8"),
+    ]
+
     /// Orthanc does not tell `/gantry/app` from `/gantry/app/`, so the files are found beside both, and the page's
     /// relative links work behind a path prefix either way.
     ///
@@ -17,11 +29,10 @@ extension Adapter {
         case [], [""]:
             return redirection("gantry/app/")
         case ["gantry", "app"], ["gantry", "app", ""]: return redirection("../../app/")
-        case ["app"], ["app", ""], ["app", "index.html"]:
-            return file(PackageResources.index_html, "text/html; charset=utf-8")
-        case ["app.css"], ["app", "app.css"]: return file(PackageResources.app_css, "text/css; charset=utf-8")
-        case ["app.js"], ["app", "app.js"]: return file(PackageResources.app_js, "text/javascript; charset=utf-8")
-        default: return failure(404, "The page has no such file.", hint: "The page is at /gantry/app/.")
+        case ["app"], ["app", ""]: return file("index.html")
+        default:
+            let inside = path.first == "app" ? path.dropFirst() : path[...]
+            return inside.count == 1 ? file(inside.first ?? "") : noSuchFile()
         }
     }
 
@@ -32,12 +43,17 @@ extension Adapter {
             status: 302, type: "text/plain", headers: [("Location", location), ("Cache-Control", "no-store")], body: [])
     }
 
-    private func file(_ bytes: [UInt8], _ type: String) -> Response {
-        Response(
+    private func file(_ name: String) -> Response {
+        guard let (bytes, type) = Adapter.pageFiles[name] else { return noSuchFile() }
+        return Response(
             type: type,
             headers: [
                 ("Content-Security-Policy", Adapter.policy), ("X-Content-Type-Options", "nosniff"),
                 ("Referrer-Policy", "no-referrer"), ("Cache-Control", "no-cache"),
             ], body: bytes)
+    }
+
+    private func noSuchFile() -> Response {
+        failure(404, "The page has no such file.", hint: "The page is at /gantry/app/.")
     }
 }

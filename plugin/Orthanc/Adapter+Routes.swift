@@ -2,6 +2,10 @@
 import CGantry
 import SQLite
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// The routes below `/gantry`.
 extension Adapter {
     func route(_ request: Request) -> Response {
@@ -14,16 +18,23 @@ extension Adapter {
             return request.method == .get ? worklist(request) : onlyAllowed("GET")
         case "studies" where path.count == 2:
             return request.method == .get ? study(path[1]) : onlyAllowed("GET")
+        case "studies" where path.count == 3 && path[2] == "priors":
+            return request.method == .get ? priors(path[1]) : onlyAllowed("GET")
+        case "studies" where path.count == 3 && path[2] == "key-image":
+            return request.method == .get ? keyImage(path[1], request) : onlyAllowed("GET")
         case "studies" where path.count == 3 && path[2] == "review":
             return request.method == .post ? review(path[1], request) : onlyAllowed("POST")
         case "metrics" where path.count == 1:
             return request.method == .get ? metrics() : onlyAllowed("GET")
-        case nil, "", "app", "app.css", "app.js", "gantry":
+        case nil, "", "app", "gantry":
+            return request.method == .get ? page(path) : onlyAllowed("GET")
+        case let name? where path.count == 1 && Adapter.pageFiles[name] != nil:
             return request.method == .get ? page(path) : onlyAllowed("GET")
         default:
             return failure(
                 404, "There is no such route.",
-                hint: "Routes: status, worklist, studies/{id}, studies/{id}/review, metrics, app/.")
+                hint: "Routes: status, worklist, studies/{id}, studies/{id}/review, studies/{id}/priors, "
+                    + "studies/{id}/key-image, metrics, app/.")
         }
     }
 
@@ -37,7 +48,17 @@ extension Adapter {
             }
             limit = asked
         }
-        return unsafe answer { unsafe gantry_worklist_json(gateway, limit, $0) }
+        // The number first: what is read after it is at least as new. The minute, because flags grow too old.
+        var version: UInt64 = 0
+        unsafe gantry_worklist_version(gateway, &version)
+        let tag = "\"\(version)-\(limit)-\(time(nil) / 60)\""
+        // A proxy that compresses makes a weak tag of it.
+        if let known = request.headers["if-none-match"], known.hasSuffix(tag) {
+            return Response(status: 304, headers: [("ETag", tag), ("Cache-Control", "no-store")], body: [])
+        }
+        var response = unsafe answer { unsafe gantry_worklist_json(gateway, limit, $0) }
+        if response.status == 200 { response.headers.append(("ETag", tag)) }
+        return response
     }
 
     private func study(_ name: String) -> Response {
@@ -53,6 +74,16 @@ extension Adapter {
             {"study":"\(found.uid)","gateway_study":"\(found.id)","urgency":null,\
             "counts":{"scored":0,"ignored":0,"set_aside":0,"routed_away":0},"flags":[],"reviews":[],"set_aside":[],"ignored":[]}
             """)
+    }
+
+    private func priors(_ name: String) -> Response {
+        guard Adapter.canBeStudy(name) else { return unknownStudy() }
+        let known = unsafe text { unsafe gantry_priors_json(gateway, name, $0) }
+        guard known.code == Int32(truncatingIfNeeded: GANTRY_NOT_FOUND.rawValue) else { return response(known) }
+        guard let found = lookUp(name) else { return unknownStudy() }
+        let byUID = unsafe text { unsafe gantry_priors_json(gateway, found.uid, $0) }
+        guard byUID.code == Int32(truncatingIfNeeded: GANTRY_NOT_FOUND.rawValue) else { return response(byUID) }
+        return .json("{\"study\":\"\(found.uid)\",\"studies\":[]}")
     }
 
     private func review(_ name: String, _ request: Request) -> Response {
@@ -74,7 +105,7 @@ extension Adapter {
     /// The study in Orthanc itself.
     ///
     /// - Parameter name: Orthanc's id or the StudyInstanceUID.
-    private func lookUp(_ name: String) -> (id: String, uid: String)? {
+    func lookUp(_ name: String) -> (id: String, uid: String)? {
         guard let json = try? JSON(), let id = name.contains("-") ? name : orthancStudy(name, json),
             let text = orthanc.get("/studies/\(id)").text,
             let uid = json.value(text, at: "$.MainDicomTags.StudyInstanceUID"), Adapter.canBeStudy(uid)
@@ -82,7 +113,7 @@ extension Adapter {
         return (id, uid)
     }
 
-    private static func canBeStudy(_ name: String) -> Bool {
+    static func canBeStudy(_ name: String) -> Bool {
         (1...128).contains(name.utf8.count)
             && name.utf8.allSatisfy { byte in
                 switch byte {
@@ -100,7 +131,7 @@ extension Adapter {
         unsafe response(text(getter))
     }
 
-    private func response(_ result: (code: Int32, text: String?)) -> Response {
+    func response(_ result: (code: Int32, text: String?)) -> Response {
         switch result.code {
         case Int32(truncatingIfNeeded: GANTRY_OK.rawValue): return .json(result.text ?? "{}")
         case Int32(truncatingIfNeeded: GANTRY_BAD_ARGUMENT.rawValue):
@@ -116,9 +147,9 @@ extension Adapter {
 
     private static let studyHint = "Give Orthanc's id of a study or its StudyInstanceUID."
     private static let reviewHint =
-        #"Send {"finding": "…", "verdict": "agree" or "disagree", "reviewer": "…"}; the worklist names the findings."#
+        #"Send {"finding": "…", "verdict": "agree", "disagree" or "withdraw", "reviewer": "…"}; the worklist names the findings."#
 
-    private func unknownStudy() -> Response {
+    func unknownStudy() -> Response {
         failure(404, "Neither Orthanc nor Gantry knows this study.", hint: Adapter.studyHint)
     }
 

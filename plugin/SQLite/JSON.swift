@@ -44,9 +44,9 @@ public final class JSON {
         select("SELECT count(*) FROM json_each(?1) WHERE type <> 'text'", text).first == "0"
     }
 
-    /// Runs a query of the caller's over `text` (`?1`); the first column of each row. Empty when something fails.
-    public func select(_ sql: String, _ text: String) -> [String] {
-        let rows = try? database.rows(sql, [.text(text)]) { $0.text(0) }
+    /// Runs a query of the caller's over `texts` (`?1`, `?2`, …); the first column of each row. Empty when something fails.
+    public func select(_ sql: String, _ texts: String...) -> [String] {
+        let rows = try? database.rows(sql, texts.map(Value.text)) { $0.text(0) }
         return (rows ?? []).compactMap { $0 }
     }
 

@@ -224,8 +224,9 @@ int32_t gantry_study_complete(gantry_gateway *gateway, const char *study_instanc
  *  GANTRY_FULL, and about once a minute. */
 int32_t gantry_reconcile(gantry_gateway *gateway);
 
-/** Takes a verdict: {"finding": "...", "verdict": "agree"|"disagree", "reviewer": "...", "role": "...",
- *  "model_version": "..."}; the last two are optional. `study` is the host's study id or the StudyInstanceUID.
+/** Takes a verdict: {"finding": "...", "verdict": "agree"|"disagree"|"withdraw", "reviewer": "...", "role": "...",
+ *  "model_version": "..."}; the last two are optional. "withdraw" takes back the reviewer's last verdict that stands:
+ *  what was said before it counts again. `study` is the host's study id or the StudyInstanceUID.
  *  `answer` receives the review as JSON, or a sentence that says what is wrong (GANTRY_BAD_ARGUMENT: with the
  *  request; GANTRY_NOT_FOUND: study not known). */
 int32_t gantry_review(
@@ -236,6 +237,14 @@ int32_t gantry_status_json(gantry_gateway *gateway, gantry_text *answer);
 
 /** Flagged studies, most urgent first, as JSON. `limit` 0: 500. */
 int32_t gantry_worklist_json(gantry_gateway *gateway, uint32_t limit, gantry_text *answer);
+
+/** A number that is another one than before whenever gantry_worklist_json may have changed otherwise than by time: for a
+ *  page that asks often. Never waits for disk, database or socket. */
+int32_t gantry_worklist_version(gantry_gateway *gateway, uint64_t *version);
+
+/** The other flagged studies of the same patient, newest first and at most 100, as JSON: rows as in
+ *  gantry_worklist_json, also of studies that are too old for it. */
+int32_t gantry_priors_json(gantry_gateway *gateway, const char *study, gantry_text *answer);
 
 /** Everything known of one study, as JSON. `study` is the host's study id or the StudyInstanceUID. */
 int32_t gantry_study_json(gantry_gateway *gateway, const char *study, gantry_text *answer);
