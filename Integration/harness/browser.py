@@ -38,7 +38,7 @@ class Browser:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=10) as answer:
                 return [page["webSocketDebuggerUrl"] for page in json.load(answer) if page["type"] == "page"]
 
-        self.page = Page(wait_until("Chromium has a page", first_page, 30)[0])
+        self.page = Page(wait_until("Chromium has a page", first_page, 60)[0])
         return self
 
     def stop(self):
@@ -110,7 +110,7 @@ class Page:
         self._wait_for_load(loads)
 
     def _wait_for_load(self, loads):
-        wait_until("the page is loaded", lambda: self.evaluate("document.readyState") and self.loads > loads, 30)
+        wait_until("the page is loaded", lambda: self.evaluate("document.readyState") and self.loads > loads, 90)
 
     def evaluate(self, script):
         """The value of a script, awaited when it is a promise."""
@@ -119,7 +119,7 @@ class Page:
             raise PageError(answer["exceptionDetails"].get("exception", {}).get("description", script))
         return answer["result"].get("value")
 
-    def wait_for(self, script, seconds=30):
+    def wait_for(self, script, seconds=90):
         """The first true value of a script."""
         return wait_until(script, lambda: self.evaluate(script), seconds)
 
@@ -160,6 +160,18 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyDown", **details)
         details.pop("text", None)
         self.call("Input.dispatchKeyEvent", type="keyUp", **details)
+
+    def accessibility_tree(self):
+        """What a screen reader is given: (role, name) of everything that is not ignored, in the order of the page."""
+        self.call("Accessibility.enable")
+        nodes = self.call("Accessibility.getFullAXTree")["nodes"]
+        return [(node.get("role", {}).get("value"), node.get("name", {}).get("value", ""))
+                for node in nodes if not node.get("ignored")]
+
+    def prefer(self, **features):
+        """Media features as a person's system would have them, for example prefers_color_scheme="light"."""
+        self.call("Emulation.setEmulatedMedia", features=[
+            {"name": name.replace("_", "-"), "value": value} for name, value in features.items()])
 
     def resize(self, width, height):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)

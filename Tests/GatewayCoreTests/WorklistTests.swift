@@ -29,7 +29,8 @@ import Wire
         let json = flagJSON(study: study, urgency: "critical", probability: probability, version: version)
             .replacingOccurrences(of: #""id":"1""#, with: #""id":"\#(patient)""#)
         try worker.say(.flag(flag: name, revision: 1, studyInstanceUID: study), payload: json)
-        #expect(try worker.next { if case .flagAck(name, _, _, _) = $0 { true } else { false } } != nil)
+        let acknowledged = try worker.next { if case .flagAck(name, _, _, _) = $0 { true } else { false } }
+        #expect(acknowledged != nil)
     }
 
     func say(_ verdict: String, by reader: String = "A") -> (code: Int32, object: [String: Any]) {
@@ -48,7 +49,7 @@ import Wire
         return version
     }
 
-    @Test func `the worklist's number is another one after a flag and after a verdict, and the same after asking`() throws {
+    @Test func `the worklist's number is another one after a flag or a verdict, and the same after asking`() throws {
         let empty = version
         try flag("1.2.3")
         let flagged = settledVersion()
@@ -124,7 +125,8 @@ import Wire
         try flag("1.2.3")
         #expect(gateway.worklist.first?["key_image"] is NSNull)
         try worker.say(
-            .result(object: "2.25.9", kind: "key-image", flag: "f-1.2.3-v1", studyInstanceUID: "1.2.3"), payload: "file")
+            .result(object: "2.25.9", kind: "key-image", flag: "f-1.2.3-v1", studyInstanceUID: "1.2.3"), payload: "file"
+        )
         #expect(eventually { gateway.worklist.first?["key_image"] as? String == "2.25.9" })
     }
 }

@@ -15,7 +15,9 @@ extension Adapter {
         guard known.code == Int32(truncatingIfNeeded: GANTRY_OK.rawValue), let document = known.text else {
             return response(known)
         }
-        guard let json = try? JSON() else { return response((Int32(truncatingIfNeeded: GANTRY_NO_RESOURCES.rawValue), nil)) }
+        guard let json = try? JSON() else {
+            return response((Int32(truncatingIfNeeded: GANTRY_NO_RESOURCES.rawValue), nil))
+        }
         let object = json.select(
             """
             SELECT json_extract(value, '$.object') FROM json_each(?1, '$.results')

@@ -88,7 +88,8 @@ final class Orthanc: @unchecked Sendable {
     /// The bytes behind a path that gives a picture; nil when Orthanc has none.
     func picture(_ path: String) -> [UInt8]? {
         var buffer = unsafe OrthancPluginMemoryBuffer()
-        guard unsafe OrthancPluginRestApiGet(context, &buffer, path) == OrthancPluginErrorCode_Success else { return nil }
+        let code = unsafe OrthancPluginRestApiGet(context, &buffer, path)
+        guard code == OrthancPluginErrorCode_Success else { return nil }
         defer { unsafe OrthancPluginFreeMemoryBuffer(context, &buffer) }
         guard let data = unsafe buffer.data, unsafe buffer.size > 0 else { return nil }
         return unsafe Array(UnsafeRawBufferPointer(start: data, count: Int(buffer.size)))

@@ -87,6 +87,17 @@ function show(answer) {
   document.title = open.length ? `(${open.length}) Gantry worklist` : "Gantry worklist";
   const shown = studies.length < answer.studies.length ? `, ${studies.length} shown` : "";
   say(`${answer.studies.length} studies, ${open.length} urgent not reviewed${shown}`);
+  openNamed(studies);
+}
+
+/** Opens the study that a link names, once it is in the list: #study= and the gateway's id of it. */
+function openNamed(studies) {
+  const name = new URLSearchParams(location.hash.slice(1)).get("study");
+  const one = name && studies.find((other) => other.gateway_study === name);
+  if (!one) return;
+  history.replaceState(null, "", location.pathname);
+  list.moveTo(list.rowOf(one));
+  openStudy(one);
 }
 
 function say(text) {

@@ -109,7 +109,7 @@ function make() {
   panel.setAttribute("aria-label", `Study of ${personName(shown.patient?.name) || "no name"}`);
   if (!isInside || panel.contains(document.activeElement)) return;
   const again = [...panel.querySelectorAll("button, a")].find((other) => action && other.dataset.action === action);
-  (again ?? (id && document.getElementById(id)) ?? panel).focus({ preventScroll: true });
+  (again ?? (id ? document.getElementById(id) : null) ?? panel).focus({ preventScroll: true });
 }
 
 function section(title, id, ...parts) {
