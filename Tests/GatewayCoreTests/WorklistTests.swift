@@ -29,7 +29,7 @@ import Wire
         let json = flagJSON(study: study, urgency: "critical", probability: probability, version: version)
             .replacingOccurrences(of: #""id":"1""#, with: #""id":"\#(patient)""#)
         try worker.say(.flag(flag: name, revision: 1, studyInstanceUID: study), payload: json)
-        let acknowledged = try worker.next { if case .flagAck(name, _, _, _) = $0 { true } else { false } }
+        let acknowledged = try worker.next { if case .flagAck(name, _, _, _, _) = $0 { true } else { false } }
         #expect(acknowledged != nil)
     }
 

@@ -54,11 +54,21 @@ extension Adapter {
         let tag = "\"\(version)-\(limit)-\(time(nil) / 60)\""
         // A proxy that compresses makes a weak tag of it.
         if let known = request.headers["if-none-match"], known.hasSuffix(tag) {
-            return Response(status: 304, headers: [("ETag", tag), ("Cache-Control", "no-store")], body: [])
+            return Response(
+                status: 304, headers: [("ETag", tag), ("Cache-Control", "no-store")] + paceHeader(request), body: [])
         }
         var response = unsafe answer { unsafe gantry_worklist_json(gateway, limit, $0) }
-        if response.status == 200 { response.headers.append(("ETag", tag)) }
+        if response.status == 200 { response.headers += [("ETag", tag)] + paceHeader(request) }
         return response
+    }
+
+    /// A page says how often it asks (`?every=`, in milliseconds), and is told how often it may.
+    private func paceHeader(_ request: Request) -> [(name: String, value: String)] {
+        guard let every = request.query["every"].flatMap({ Int64($0) }) else { return [] }
+        var clock = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &clock)
+        let now = Int64(clock.tv_sec) &* 1_000 &+ Int64(clock.tv_nsec) / 1_000_000
+        return [("Gantry-Ask-Every-Milliseconds", "\(pace.next(every: every, now: now))")]
     }
 
     private func study(_ name: String) -> Response {

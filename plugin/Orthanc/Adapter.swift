@@ -18,11 +18,13 @@ final class Adapter: @unchecked Sendable {
     let errors: ErrorCodes
     /// Set when Orthanc stops: what waits for another node gives up.
     let isClosing = Atomic<Bool>(false)
+    let pace: PollPace
     private(set) var gateway: OpaquePointer?
 
     init(_ orthanc: Orthanc, _ settings: AdapterSettings) {
         self.orthanc = orthanc
         self.settings = settings
+        pace = PollPace(httpThreads: settings.httpThreads)
         errors = unsafe ErrorCodes(orthanc.context)
     }
 

@@ -19,6 +19,7 @@ struct AdapterSettings: Sendable {
     private(set) var switchesNagleOff = true
     /// Whether instances may ever be refused; GatewayCore reads after how long.
     private(set) var refusesWithoutWorker = false
+    private(set) var httpThreads: Int64 = 50
     private(set) var stateDirectory = ""
     private(set) var name = "Orthanc"
 
@@ -38,6 +39,8 @@ struct AdapterSettings: Sendable {
         for complaint in reader.complaints { orthanc.warning("Gantry: \(complaint)") }
 
         refusesWithoutWorker = (json.value(section, at: "$.RefuseWithoutWorkerSeconds").flatMap { Int64($0) } ?? 0) > 0
+
+        httpThreads = json.value(configuration, at: "$.HttpThreadsCount").flatMap { Int64($0) } ?? 50
 
         let storage = json.value(configuration, at: "$.StorageDirectory") ?? "OrthancStorage"
         stateDirectory = AdapterSettings.absolute(storage, beside: orthanc.configurationPath) + "/gantry"

@@ -86,7 +86,7 @@ function show(answer) {
   const open = answer.studies.filter((one) => ["critical", "urgent"].includes(one.urgency) && !reviews.isReviewed(one));
   document.title = open.length ? `(${open.length}) Gantry worklist` : "Gantry worklist";
   const shown = studies.length < answer.studies.length ? `, ${studies.length} shown` : "";
-  say(`${answer.studies.length} studies, ${open.length} urgent not reviewed${shown}`);
+  say(`${answer.studies.length === 1 ? "1 study" : `${answer.studies.length} studies`}, ${open.length} urgent not reviewed${shown}`);
   openNamed(studies);
 }
 

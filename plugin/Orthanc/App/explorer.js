@@ -11,7 +11,11 @@
   var listMilliseconds = 5000;
   // Bars that fill with the urgency, beside the word: not by colour alone.
   var marks = { critical: "▮▮▮", urgent: "▮▮▯", routine: "▮▯▯", none: "▯▯▯" };
-  var colours = { critical: "#b3211a", urgent: "#854900", routine: "#0b57a8", none: "#4d5966" };
+  // On the light background of lists and on the dark one of a study's facts.
+  var colours = {
+    light: { critical: "#b3211a", urgent: "#854900", routine: "#0b57a8", none: "#4d5966" },
+    dark: { critical: "#ff9a8e", urgent: "#ffc069", routine: "#9fd0ff", none: "#ffffff" },
+  };
 
   /** Everything shown goes through textContent, so that no name can become markup. */
   function element(tag, text) {
@@ -44,13 +48,13 @@
     return typeof finding.probability === "number" ? Math.round(finding.probability * 100) + " %" : "";
   }
 
-  function urgencyLine(tag, urgency) {
+  function urgencyLine(tag, urgency, background) {
     var made = element(tag);
     var mark = element("span", (marks[urgency] || "") + " ");
     mark.setAttribute("aria-hidden", "true");
     made.appendChild(mark);
     made.appendChild(document.createTextNode("Gantry: " + (urgency === "none" ? "no finding" : urgency || "no flag")));
-    made.style.color = colours[urgency] || "";
+    made.style.color = colours[background][urgency] || "";
     return made;
   }
 
@@ -65,18 +69,21 @@
   function entry(found, study) {
     var item = element("li");
     item.id = "gantry-flag";
-    item.appendChild(urgencyLine("h3", found.urgency));
+    item.appendChild(urgencyLine("h3", found.urgency, "dark"));
     (found.flags || []).forEach(function (flag) {
       (flag.findings || []).forEach(function (finding) {
         item.appendChild(element("p", line(finding) + ", " + flag.state));
       });
-      if (flag.model) item.appendChild(element("p", (flag.model.title || flag.model.name) + ", " + flag.model.intended_use));
+      var model = element("p", flag.model ? (flag.model.title || flag.model.name) + ": " + flag.model.intended_use : "");
+      model.style.whiteSpace = "normal";
+      item.appendChild(model);
     });
     item.appendChild(element("p", "AI result, for triage only, not for diagnosis."));
     var link = element("a", "Show in the worklist");
     link.href = root + "app/#study=" + encodeURIComponent(study);
     link.setAttribute("rel", "external");
     link.setAttribute("data-ajax", "false");
+    link.style.color = colours.dark.routine;
     var place = element("p");
     place.appendChild(link);
     item.appendChild(place);
@@ -123,7 +130,7 @@
 
   function mark(anchor, flag) {
     if (!flag || anchor.querySelector(".gantry-flag")) return;
-    var made = urgencyLine("p", flag.urgency);
+    var made = urgencyLine("p", flag.urgency, "light");
     made.className = "gantry-flag";
     made.style.fontWeight = "bold";
     var words = (flag.findings || []).filter(function (finding) { return finding.positive; })

@@ -4,8 +4,8 @@
 /** …/gantry/, whether the page was opened with or without a slash at the end, and behind any path prefix. */
 export const root = import.meta.url.replace(/(app\/)?gateway\.js.*$/, "");
 
-const pollMilliseconds = 500;
-const longestPollMilliseconds = 5000;
+const shortestPollMilliseconds = 500;
+const longestPollMilliseconds = 10000;
 const statusMilliseconds = 15000;
 
 /** The study as the gateway calls it: its own id says nothing about the patient in anybody's access log. */
@@ -60,8 +60,8 @@ export function explorer(study) {
   return `${root}../app/explorer.html#study?uuid=${encodeURIComponent(study.gateway_study)}`;
 }
 
-// Polling. An answer that did not change is 304 without a body and costs the gateway no look into its database; nothing
-// waits in one of its threads meanwhile.
+// Polling. An answer that did not change is 304 without a body and costs the gateway no look into its database. Where
+// many pages are open, the gateway says that each should ask less often.
 
 let tag = "";
 let ask = () => {};
@@ -69,6 +69,7 @@ let ask = () => {};
 /** Calls `onList` with every new answer, and `onLost` with a sentence, or null once the gateway answers again. */
 export function follow(onList, onLost) {
   let failures = 0;
+  let every = shortestPollMilliseconds;
   let timer = 0;
   let isAsking = false;
   ask = async () => {
@@ -76,7 +77,9 @@ export function follow(onList, onLost) {
     isAsking = true;
     clearTimeout(timer);
     try {
-      const answer = await fetch(`${root}worklist`, { cache: "no-store", headers: tag ? { "If-None-Match": tag } : {} });
+      const headers = tag ? { "If-None-Match": tag } : {};
+      const answer = await fetch(`${root}worklist?every=${every}`, { cache: "no-store", headers });
+      every = Number(answer.headers.get("Gantry-Ask-Every-Milliseconds")) || shortestPollMilliseconds;
       if (answer.status !== 304) {
         if (!answer.ok) throw new Error(await problem(answer));
         onList(await answer.json());
@@ -85,12 +88,12 @@ export function follow(onList, onLost) {
       failures = 0;
       onLost(null);
     } catch (error) {
-      failures += 1;
+      failures = Math.min(failures + 1, 3);
       tag = "";
       onLost(error instanceof TypeError ? "the gateway does not answer" : error.message);
     }
     isAsking = false;
-    timer = setTimeout(ask, Math.min(pollMilliseconds * 2 ** failures, longestPollMilliseconds));
+    timer = setTimeout(ask, Math.min(every * 2 ** failures, longestPollMilliseconds));
   };
   document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
   ask();

@@ -25,7 +25,9 @@ export function topFlag(study) {
     ?? { flag: study.flag, findings: study.findings ?? [], model: study.model ?? {}, state: study.state };
 }
 
+/** The picture of a study's row; one without a finding has none. */
 export function pictureOf(study) {
+  if (study.urgency === "none") return null;
   return picture(study, topFlag(study), study.key_image);
 }
 
@@ -113,7 +115,7 @@ function aboutCell(study) {
 }
 
 function makeRow(study) {
-  const row = element("tr", undefined, `${study.urgency}${isReviewed(study) ? " reviewed" : ""}`);
+  const row = element("tr", undefined, [study.urgency, isReviewed(study) ? "reviewed" : "", pictureOf(study) ? "" : "bare"].join(" "));
   row.setAttribute("role", "row");
   row.setAttribute("aria-label", spoken(study));
   row.dataset.study = study.study;
@@ -126,7 +128,11 @@ function makeRow(study) {
   // What is below its threshold can be judged in the study's own view.
   const sorted = sortedFindings(study.findings);
   const judged = sorted.some((finding) => finding.positive) ? sorted.filter((finding) => finding.positive) : sorted.slice(0, 1);
-  for (const finding of judged) review.append(reviewControls(study, topFlag(study), finding));
+  for (const finding of judged) {
+    const controls = reviewControls(study, topFlag(study), finding);
+    if (judged.length > 1) controls.prepend(element("span", findingName(finding), "title"));
+    review.append(controls);
+  }
   row.append(urgencyCell(study), pictureCell(study), findingCell(study), patientCell(study), aboutCell(study), since, review);
   for (const cell of row.children) cell.setAttribute("role", "cell");
   row.addEventListener("click", (event) => {
