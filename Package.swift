@@ -182,7 +182,7 @@ let package = Package(
         .executableTarget(
             name: "gantry-cli",
             dependencies: [
-                "Audit", "Federation", "Phantoms", "Statements", "Statistics", "Torch", "Triage", "WorkerStore",
+                "Audit", "Decoding", "Federation", "Phantoms", "Statements", "Statistics", "Torch", "Triage", "WorkerStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Sources/gantry", swiftSettings: strict),
 

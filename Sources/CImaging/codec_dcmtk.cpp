@@ -18,7 +18,7 @@
 #include <memory>
 #include <mutex>
 
-#include "frame.hpp"
+#include "codec_jpeg.hpp"
 
 namespace gantry {
 
@@ -35,47 +35,7 @@ void start_dcmtk() {
     });
 }
 
-Piece joined(const std::vector<Piece> &pieces, std::vector<uint8_t> &storage) {
-    if (pieces.size() == 1) return pieces[0];
-    storage.clear();
-    for (const Piece &piece : pieces) storage.insert(storage.end(), piece.bytes, piece.bytes + piece.count);
-    return {storage.data(), storage.size()};
-}
-
 namespace {
-
-struct FrameHeader {
-    uint32_t rows, columns, components, precision;
-};
-
-/// The frame header of a JPEG or JPEG-LS stream (ITU-T T.81 B.2.2, T.87 C.2.2).
-FrameHeader read_frame_header(const Piece &stream) {
-    const uint8_t *at = stream.bytes;
-    const uint8_t *const end = at + stream.count;
-    if (stream.count < 4 || at[0] != 0xFF || at[1] != 0xD8)
-        throw Failure(GI_DECODE_FAILED, "the compressed frame does not begin with a JPEG start marker");
-    at += 2;
-    while (end - at >= 4) {
-        if (at[0] != 0xFF) throw Failure(GI_DECODE_FAILED, "the JPEG markers of the frame are damaged");
-        const uint8_t marker = at[1];
-        if (marker == 0xFF) {
-            ++at;
-            continue;
-        }
-        if (marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8)) {
-            at += 2;
-            continue;
-        }
-        const uint32_t length = read16(at + 2, true);
-        const bool is_table = marker == 0xC4 || marker == 0xC8 || marker == 0xCC;
-        const bool is_frame = (marker >= 0xC0 && marker <= 0xCF && !is_table) || marker == 0xF7;
-        if (is_frame && end - at >= 10)
-            return {read16(at + 5, true), read16(at + 7, true), at[9], at[4]};
-        if (marker == 0xDA || length < 2 || length + size_t{2} > static_cast<size_t>(end - at)) break;
-        at += 2 + length;
-    }
-    throw Failure(GI_DECODE_FAILED, "the compressed frame has no JPEG frame header");
-}
 
 void put(DcmDataset &data_set, const DcmTagKey &tag, uint32_t value) {
     data_set.putAndInsertUint16(DcmTag(tag), static_cast<Uint16>(value));
@@ -83,28 +43,10 @@ void put(DcmDataset &data_set, const DcmTagKey &tag, uint32_t value) {
 
 }  // namespace
 
-Cells decode_with_dcmtk(gi_instance &instance, uint32_t index, std::vector<uint8_t> &scratch) {
+Cells decode_with_dcmtk(
+    const gi_instance &instance, const Image &image, const Piece &stream, const JpegHeader &header,
+    std::vector<uint8_t> &scratch) {
     start_dcmtk();
-    const Image &image = instance.image();
-    std::vector<uint8_t> storage;
-    const Piece stream = joined(instance.compressed_frame(index), storage);
-    const FrameHeader header = read_frame_header(stream);
-    // The stream is asked first so that a lying data set cannot make anybody allocate.
-    if (header.rows != image.rows || header.columns != image.columns)
-        throw Failure(
-            GI_BAD_GEOMETRY, "the JPEG frame is %u × %u, Rows × Columns is %u × %u", header.rows, header.columns,
-            image.rows, image.columns);
-    if (header.components != image.samples)
-        throw Failure(
-            GI_BAD_GEOMETRY, "the JPEG frame has %u components, SamplesPerPixel (0028,0002) is %u", header.components,
-            image.samples);
-    if (image.allocated != 8 && image.allocated != 16)
-        throw Failure(GI_BAD_GEOMETRY, "BitsAllocated (0028,0100) is %u in a JPEG image", image.allocated);
-    if (header.precision > image.allocated)
-        throw Failure(
-            GI_BAD_GEOMETRY, "the JPEG frame has %u bits, BitsAllocated (0028,0100) is %u", header.precision,
-            image.allocated);
-
     DcmDataset data_set;
     put(data_set, DCM_SamplesPerPixel, image.samples);
     data_set.putAndInsertString(DCM_PhotometricInterpretation, image.photometric_name.c_str());
@@ -140,8 +82,6 @@ Cells decode_with_dcmtk(gi_instance &instance, uint32_t index, std::vector<uint8
 
     const uint32_t width = image.allocated / 8;
     const uint64_t needed = image.frame_samples() * width;
-    if (needed > 0xFFFFFFFE)
-        throw Failure(GI_TOO_LARGE, "a frame of %llu bytes", static_cast<unsigned long long>(needed));
     scratch.resize(needed + needed % 2);
     Uint32 fragment = 1;
     OFString color_model;

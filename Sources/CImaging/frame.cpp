@@ -243,7 +243,7 @@ Cells decode_cells(gi_instance &instance, uint32_t index, std::vector<uint8_t> &
         case Coding::native: return unpack_native(instance, index, scratch);
         case Coding::rle: return decode_rle(instance, index, scratch);
         case Coding::jpeg:
-        case Coding::jpeg_ls: return decode_with_dcmtk(instance, index, scratch);
+        case Coding::jpeg_ls: return decode_jpeg(instance, index, scratch);
         case Coding::jpeg_2000: return decode_jpeg_2000(instance, index, scratch);
         case Coding::unsupported: break;
     }

@@ -61,7 +61,7 @@ struct Cells {
 };
 
 /// Decodes the compressed frame into `scratch`.
-Cells decode_with_dcmtk(gi_instance &instance, uint32_t index, std::vector<uint8_t> &scratch);
+Cells decode_jpeg(gi_instance &instance, uint32_t index, std::vector<uint8_t> &scratch);
 Cells decode_jpeg_2000(gi_instance &instance, uint32_t index, std::vector<uint8_t> &scratch);
 Cells decode_rle(gi_instance &instance, uint32_t index, std::vector<uint8_t> &scratch);
 Cells unpack_native(gi_instance &instance, uint32_t index, std::vector<uint8_t> &scratch);

@@ -106,6 +106,16 @@ public final class DecoderSeat: @unchecked Sendable {
         max(1, settings.outputBytes / max(1, plan.bytesPerFrame))
     }
 
+    /// Processor time that the running decoder has used, in seconds; 0 when none runs.
+    public var processorSeconds: Double {
+        var clock = clockid_t()
+        var time = timespec()
+        guard let process, clock_getcpuclockid(process.id, &clock) == 0, clock_gettime(clock, &time) == 0 else {
+            return 0
+        }
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
     /// The open instance is done with.
     public func close() {
         guard isLarge else { return }

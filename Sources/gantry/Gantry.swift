@@ -12,5 +12,6 @@ struct Gantry: ParsableCommand {
             """,
         subcommands: [
             ModelCommand.self, PhantomCommand.self, LabelsCommand.self, SiteCommand.self, AuditCommand.self,
+            BenchCommand.self,
         ])
 }

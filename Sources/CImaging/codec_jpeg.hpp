@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "frame.hpp"
+
+namespace gantry {
+
+/// The frame header of a JPEG or JPEG-LS stream (ITU-T T.81 B.2.2, T.87 C.2.2).
+struct JpegHeader {
+    uint8_t marker;
+    uint32_t rows, columns, components, precision;
+};
+
+/// Walks the marker segments of a JPEG or JPEG-LS stream (T.81 B.1.1).
+class JpegMarkers {
+public:
+    static constexpr uint8_t start = 0xD8, end = 0xD9, tables = 0xC4, scan = 0xDA, restart = 0xDD, lossless = 0xC3,
+                             ls_frame = 0xF7, ls_parameters = 0xF8;
+
+    explicit JpegMarkers(const Piece &stream);
+
+    /// The next segment, without its length; false where no further one can be read.
+    bool next();
+
+    uint8_t marker() const noexcept { return marker_; }
+    const uint8_t *body() const noexcept { return body_; }
+    size_t count() const noexcept { return count_; }
+    /// Behind the segment.
+    const uint8_t *rest() const noexcept { return at_; }
+
+private:
+    const uint8_t *at_;
+    const uint8_t *const end_;
+    uint8_t marker_ = 0;
+    const uint8_t *body_ = nullptr;
+    size_t count_ = 0;
+};
+
+/// These decode a stream of one component, whose frame header was read, to rows × columns cells of `Cell`. They give
+/// false for forms that they leave to DCMTK, and throw where the stream is damaged.
+template <typename Cell>
+bool decode_jpeg_lossless(const Piece &stream, const JpegHeader &header, Cell *out);
+template <typename Cell>
+bool decode_jpeg_ls(const Piece &stream, const JpegHeader &header, Cell *out);
+
+/// Decodes the stream with DCMTK's codecs.
+Cells decode_with_dcmtk(
+    const gi_instance &instance, const Image &image, const Piece &stream, const JpegHeader &header,
+    std::vector<uint8_t> &scratch);
+
+}  // namespace gantry
