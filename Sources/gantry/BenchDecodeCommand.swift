@@ -47,13 +47,13 @@ struct BenchDecodeCommand: ParsableCommand {
             if inputs != nil { input.withUnsafeBytes { pictures.append(contentsOf: $0) } }
         }
         if let inputs { try pictures.write(to: URL(filePath: inputs)) }
-        let begin = Self.processorSeconds + seat.processorSeconds
+        let begin = BenchCommand.processorSeconds + seat.processorSeconds
         var slices = 0
         var spent = 0.0
         while spent < seconds {
             for (file, instance) in zip(files, instances) { _ = try prepare(instance, seat, file) }
             slices += instances.count
-            spent = Self.processorSeconds + seat.processorSeconds - begin
+            spent = BenchCommand.processorSeconds + seat.processorSeconds - begin
         }
         print("{\"slices_per_cpu_second\": \(Double(slices) / spent)}")
     }
@@ -67,11 +67,5 @@ struct BenchDecodeCommand: ParsableCommand {
         } catch {
             throw ValidationError("\(file.path): \(error)")
         }
-    }
-
-    private static var processorSeconds: Double {
-        var time = timespec()
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }
