@@ -182,7 +182,8 @@ let package = Package(
         .executableTarget(
             name: "gantry-cli",
             dependencies: [
-                "Audit", "Decoding", "Federation", "Phantoms", "Statements", "Statistics", "Torch", "Triage", "WorkerStore",
+                "Audit", "Decoding", "Federation", "Phantoms", "Statements", "Statistics", "Torch", "Triage",
+                "WorkerStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], path: "Sources/gantry", swiftSettings: strict),
 
