@@ -196,7 +196,9 @@ let package = Package(
             name: "DecodingTests",
             dependencies: ["CDecoding", "Decoding", "Imaging", "ModelPackage", "Phantoms", "gantry-decoder"],
             swiftSettings: strict),
-        .testTarget(name: "ImagingTests", dependencies: ["Imaging", "Phantoms"], swiftSettings: strict),
+        .testTarget(
+            name: "ImagingTests", dependencies: ["Imaging", "ModelPackage", "Phantoms", "Statements"],
+            swiftSettings: strict),
         .testTarget(
             name: "ResultsTests", dependencies: ["ModelPackage", "Phantoms", "Results", "Statistics", "Triage"],
             swiftSettings: strict),

@@ -7,6 +7,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness.gantry import Hospital, Hub, make_phantoms, new_package  # noqa: E402
+from harness.processes import ROOT, run  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +20,17 @@ def package(tmp_path_factory):
 def phantoms(tmp_path_factory):
     """Four small head CT studies of one look."""
     return make_phantoms(tmp_path_factory.mktemp("phantoms"), studies=4, seed=11)
+
+
+@pytest.fixture(scope="session")
+def readers():
+    """A Python with the PyPI packages that read DICOM reports, in a throw-away environment under .build."""
+    folder = ROOT / ".build" / "highdicom"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        run(sys.executable, "-m", "venv", folder)
+    run(python, "-m", "pip", "install", "--quiet", "highdicom==0.28.2", "pydicom==3.0.2")
+    return python
 
 
 @pytest.fixture

@@ -3,25 +3,13 @@
 
 import json
 import subprocess
-import sys
 import urllib.request
 
 import pytest
 
 from harness.gantry import Study
-from harness.processes import ROOT, SHARED_DATA, run, wait_until
+from harness.processes import SHARED_DATA, run, wait_until
 from harness.prometheus import read
-
-
-@pytest.fixture(scope="module")
-def readers():
-    """A Python with the PyPI packages that read DICOM reports, in a throw-away environment under .build."""
-    folder = ROOT / ".build" / "highdicom"
-    python = folder / "bin" / "python"
-    if not python.exists():
-        run(sys.executable, "-m", "venv", folder)
-    run(python, "-m", "pip", "install", "--quiet", "highdicom==0.28.2", "pydicom==3.0.2")
-    return python
 
 
 @pytest.fixture

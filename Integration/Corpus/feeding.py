@@ -72,7 +72,7 @@ def send_healthy(gateway, study):
 def check_outcomes(outcomes):
     """Each has an outcome, and what is not scored has a reason that begins with its name."""
     for name, (outcome, _, reason) in outcomes.items():
-        assert outcome in ("scored", "ignored", "set-aside"), (name, outcome)
+        assert outcome in ("scored", "ignored", "set-aside", "unlabelled"), (name, outcome)
         assert outcome == "scored" or reason, (name, outcome, "without a reason")
         if outcome == "set-aside":
             assert reason.split(":")[0].replace("-", "").isalpha(), (name, reason)

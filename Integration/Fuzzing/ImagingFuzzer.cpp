@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gantry_imaging.h"
+#include "gantry_document.h"
 
 #include <cstdlib>
 #include <vector>
 
-/// libFuzzer target over everything that happens to an instance in a decoder: opening, header, decoding, preparing.
+/// libFuzzer target over everything that happens to an instance in a decoder: opening, header, decoding, preparing, and
+/// reading it as a document.
 ///
 /// An input that is refused is fine; what is taken must give finite model inputs.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
@@ -19,6 +20,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
     double number = 0;
     gi_number(instance, 0x00201208, 0, &number);
     gi_defect(instance, &error);
+
+    gi_document *document = nullptr;
+    if (gi_document_open(instance, &document, &error) == GI_OK) {
+        gi_content_item item;
+        for (size_t index = 0; gi_document_item(document, index, &item) == 1; ++index)
+            if (item.parent >= static_cast<int32_t>(index)) std::abort();
+        for (int32_t which = 0; which < GI_DOCUMENT_TEXTS; ++which)
+            if (gi_document_text(document, which) == nullptr) std::abort();
+    }
+    gi_document_close(document);
 
     gi_image image;
     gi_frame *const frame = gi_frame_new();

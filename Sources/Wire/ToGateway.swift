@@ -45,6 +45,8 @@ public enum ToGateway: Sendable, Equatable {
         case ownResult = "own-result"
         /// A report or key object selection that says something about a finding; it is neither scored nor counted.
         case labelled
+        /// A report or key object selection that says nothing about a finding; `reason` says why. Else as `labelled`.
+        case unlabelled
     }
 
     public var envelope: Envelope {

@@ -33,7 +33,7 @@ extension StudyDesk {
             if hasSuperseded { return effects.acknowledge(arrival, .labelled, study: own) }
             let what = kind == .keyObjects ? "the title of this key object selection" : "no code in this report"
             return effects.acknowledge(
-                arrival, .ignored, study: own,
+                arrival, .unlabelled, study: own,
                 reason: "\(what) says \(kind == .keyObjects ? "nothing" : "anything") about a finding of a live model")
         }
         let evidence = document.studies.filter { !$0.isEmpty }

@@ -41,8 +41,8 @@ extension WorkerTransaction {
             db,
             sql: """
                 SELECT example.* FROM example JOIN study USING (gateway, study_instance_uid) WHERE state = 'ready'
-                ORDER BY EXISTS (SELECT 1 FROM label WHERE label.gateway = example.gateway
-                        AND label.study_instance_uid = example.study_instance_uid),
+                ORDER BY EXISTS (SELECT 1 FROM current_label WHERE current_label.gateway = example.gateway
+                        AND current_label.study_instance_uid = example.study_instance_uid),
                     held_out, created_at_ms
                 LIMIT ?
                 """, arguments: [limit]

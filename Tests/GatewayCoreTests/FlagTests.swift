@@ -131,7 +131,7 @@ import Wire
         let study = gateway.study("1.2.3").object
         #expect(
             study["counts"] as? [String: Int] == [
-                "scored": 1, "ignored": 1, "set_aside": 1, "labelled": 0, "routed_away": 0,
+                "scored": 1, "ignored": 1, "set_aside": 1, "labelled": 0, "unlabelled": 0, "routed_away": 0,
             ])
         #expect((study["set_aside"] as? [[String: Any]])?.first?["reason"] as? String == "truncated")
         #expect((study["ignored"] as? [[String: Any]])?.first?["gateway_instance"] as? String == "b")

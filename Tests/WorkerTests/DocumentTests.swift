@@ -188,7 +188,7 @@ import WorkerStore
         var other = report()
         other.items.removeLast()
         send(other, "9.1")
-        guard case .ack(_, _, .ignored, _, let reason, _) = desk.acks().first else {
+        guard case .ack(_, _, .unlabelled, _, let reason, _) = desk.acks().first else {
             Issue.record("not ignored")
             return
         }

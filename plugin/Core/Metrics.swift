@@ -8,6 +8,7 @@ struct Metrics {
     static let urgencies = ["none", "routine", "urgent", "critical"]
     static let outcomes = [
         "scored", "ignored", "set-aside", Settlement.routedAway, Settlement.tooLarge, "own-result", "labelled",
+        "unlabelled",
     ]
 
     private(set) var all: [Metric] = []

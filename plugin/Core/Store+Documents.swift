@@ -105,6 +105,7 @@ extension Store {
                         'scored', (SELECT count(*) FROM o WHERE outcome = 'scored'),
                         'ignored', (SELECT count(*) FROM o WHERE outcome = 'ignored'),
                         'labelled', (SELECT count(*) FROM o WHERE outcome = 'labelled'),
+                        'unlabelled', (SELECT count(*) FROM o WHERE outcome = 'unlabelled'),
                         'set_aside', (SELECT count(*) FROM o WHERE outcome = 'set-aside'),
                         'routed_away', (SELECT count(*) FROM o WHERE outcome = 'routed-away')),
                     'flags', \(Store.flagsOfStudy), 'reviews', \(Store.reviewsOfStudy),
@@ -117,7 +118,7 @@ extension Store {
                         FROM (SELECT * FROM o WHERE outcome = 'set-aside' ORDER BY at_ms, instance LIMIT 10000)),
                     'ignored', (SELECT json_group_array(json_object(
                         'gateway_instance', instance, 'reason', reason, 'at_ms', at_ms))
-                        FROM (SELECT * FROM o WHERE outcome = 'ignored' ORDER BY at_ms, instance LIMIT 10000)))
+                        FROM (SELECT * FROM o WHERE outcome IN ('ignored', 'unlabelled') ORDER BY at_ms, instance LIMIT 10000)))
                 FROM s
                 """, .text(name)
             ) { $0.text(0) }

@@ -58,14 +58,16 @@ extension Store {
     private static func giveBackUnfinished(
         workerState: String, in database: Connection
     ) throws(SQLiteError) -> Int {
-        // A study of which nothing was scored never gets a flag; whoever sees it again would say the same.
+        // A study of which nothing was scored never gets a flag; whoever sees it again would say the same. A flag does not
+        // count documents and own results.
         try giveBack(
             """
             worker_state = ?1 AND study IN (
                 SELECT id FROM study s WHERE s.worker_state = ?1
                 AND EXISTS (SELECT 1 FROM outcome o WHERE o.study = s.id AND o.outcome = 'scored')
                 AND (SELECT count(*) FROM flag f WHERE f.study = s.id AND f.state = 'final' AND f.instances >=
-                        (SELECT count(*) FROM outcome o WHERE o.study = s.id AND o.worker_state <> ''))
+                        (SELECT count(*) FROM outcome o WHERE o.study = s.id AND o.worker_state <> ''
+                            AND o.outcome NOT IN ('own-result', 'labelled', 'unlabelled')))
                     < max(1, (SELECT ifnull(max(f.model_versions), 1) FROM flag f WHERE f.study = s.id)))
             """, .text(workerState), in: database)
     }
