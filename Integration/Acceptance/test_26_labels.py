@@ -131,16 +131,16 @@ def test_documents_wait_for_their_study_and_none_is_lost_or_doubled_when_the_wor
 
     hospital.orthanc.send(late.files)
     hospital.wait_for_flags([late.uid])
-    many = [write("report", "ABSENT", "VERIFIED", "-", *late.files) for _ in range(6)]
+    many = [write("report", "ABSENT", "VERIFIED", "-", *late.files) for _ in range(4)]
     for file in many:
         hospital.orthanc.send([file])
         hospital.worker.kill()
         hospital.worker.start()
     wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0, 90)
-    wait_until("all are on the flag", lambda: len(statements(hospital, late)) == 6, 90)
+    wait_until("all are on the flag", lambda: len(statements(hospital, late)) == 4, 90)
     assert [s[2] for s in statements(hospital, late)].count(True) == 1
     rows = hospital.worker.rows("SELECT document, COUNT(*) AS n FROM label GROUP BY document, study_instance_uid")
-    assert len(rows) == 7 and all(row["n"] == 1 for row in rows)
+    assert len(rows) == 5 and all(row["n"] == 1 for row in rows)
     # Documents are no part of a study: nothing was reopened by them.
     assert hospital.orthanc.final_flags(late.uid)[0]["instances"]["received"] == len(late.files)
 

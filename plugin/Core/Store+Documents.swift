@@ -118,7 +118,8 @@ extension Store {
                         FROM (SELECT * FROM o WHERE outcome = 'set-aside' ORDER BY at_ms, instance LIMIT 10000)),
                     'ignored', (SELECT json_group_array(json_object(
                         'gateway_instance', instance, 'reason', reason, 'at_ms', at_ms))
-                        FROM (SELECT * FROM o WHERE outcome IN ('ignored', 'unlabelled') ORDER BY at_ms, instance LIMIT 10000)))
+                        FROM (SELECT * FROM o WHERE outcome IN ('ignored', 'unlabelled')
+                            ORDER BY at_ms, instance LIMIT 10000)))
                 FROM s
                 """, .text(name)
             ) { $0.text(0) }
