@@ -24,7 +24,8 @@ SECOND_MODEL = {
     "intended_use": "Notifies of suspected skull fracture on head CT."}
 VALIDATION = {
     "labels": 212, "positives": 48, "sensitivity": {"value": 0.958, "low": 0.86, "high": 0.988},
-    "specificity": {"value": 0.915, "low": 0.862, "high": 0.948}, "at_ms": 1}
+    "specificity": {"value": 0.915, "low": 0.862, "high": 0.948},
+    "auc": {"value": 0.97, "low": 0.94, "high": 0.99}, "calibration_labels": 180, "at_ms": 1}
 
 
 def now():
@@ -263,7 +264,7 @@ def test_the_study_view_says_why_how_sure_and_who_said_what(room):
     said(room, "Skull fracture", "#study")
     text = room.page.text("#study")
     for words in ("97 %", "threshold of 42 %", "chosen on this site's labels", "the model's own", "212 held-out labels",
-                  "sensitivity 96 % (86–99)", "specificity 92 % (86–95)", MODEL["intended_use"], "f2f2f2f2", "Mass effect",
+                  "sensitivity 96 % (86–99)", "specificity 92 % (86–95)", "97 % (94–99)", "on 180 labels of this site", MODEL["intended_use"], "f2f2f2f2", "Mass effect",
                   SECOND_MODEL["intended_use"], "as many instances as it says", "Not validated at this site",
                   "Dr. Adeyemi agreed", "report (Dr. Brandt): absent", "Contested"):
         assert words in text, f"{words} is not in:\n{text}"

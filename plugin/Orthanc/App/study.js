@@ -218,9 +218,14 @@ function findingPart(study, flag, finding) {
 function validation(finding) {
   const found = finding.validation;
   if (!found?.labels) return element("p", "Not validated at this site: there are no held-out labels for it yet.", "quiet");
-  return element("p",
+  const sentences = [
     `At this site, on ${found.labels} held-out labels (${found.positives} with it): sensitivity ${interval(found.sensitivity)}, `
-      + `specificity ${interval(found.specificity)}, 95 % confidence.`, "validation");
+      + `specificity ${interval(found.specificity)}, 95 % confidence.`];
+  if (found.auc) sentences.push(`Area under the ROC curve ${interval(found.auc)}.`);
+  if (found.calibration_labels) {
+    sentences.push(`The threshold was chosen on ${found.calibration_labels} labels of this site: figures on the same labels flatter a little.`);
+  }
+  return element("p", sentences.join(" "), "validation");
 }
 
 function modelFacts(flag) {
