@@ -36,6 +36,15 @@ def test_10_faults_with_the_other_host_lose_nothing_and_do_nothing_twice(tmp_pat
     assert status == 0
 
 
+def test_faults_leave_one_report_and_one_key_image_of_each_study_in_the_archive(tmp_path):
+    kinds = "kill-both,cut-gateway-wal,corrupt-gateway,corrupt-worker,late-instance"
+    status, account, _ = torture(
+        tmp_path / "faults", "--faults", 5, "--seed", 17, "--senders", 1, "--kinds", kinds, "--results")
+    assert (account["lost"], account["twice"], account["objects_again"], account["problems"]) == (0, 0, 0, [])
+    assert account["told"] == account["flagged"] == account["studies"] > 3
+    assert status == 0
+
+
 def test_the_account_sees_a_flag_that_is_gone_one_instance_that_is_missing_and_a_flag_too_many(tmp_path):
     status, account, printed = torture(
         tmp_path / "faults", "--faults", 2, "--seed", 16, "--kinds", "kill-worker,same-study-again",

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Results go to other DICOM nodes by C-STORE, whatever is down meanwhile."""
 
+import socket
 import urllib.request
 
+from harness.gantry import read_rows
 from harness.processes import Process, free_port, run, wait_until
 from harness.prometheus import read
 
@@ -81,3 +83,23 @@ def test_results_reach_a_node_that_was_down_also_after_a_restart_of_the_gateway(
     assert counted['gantry_result_sends{target="nowhere",state="due"}'] == 4
     assert counted['gantry_result_send_failures_total{target="nowhere"}'] == 1
     assert counted['gantry_results{state="stored"}'] == 4
+
+
+def test_a_node_that_never_answers_holds_up_neither_the_next_study_nor_the_end_of_the_gateway(start, package, phantoms):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(90)
+        hospital = start.hospital(
+            packages=[package], worker={"results": "every", "resend_seconds": 1}, gantry={"ResultTargets": ["silent"]},
+            orthanc={"DicomModalities": {"silent": ["SILENT", "127.0.0.1", silent.getsockname()[1]]}}).start()
+        hospital.orthanc.send(phantoms[2].files)
+        # The C-STORE is under way, and stays so.
+        connection, _ = silent.accept()
+        with connection:
+            hospital.orthanc.send(phantoms[3].files)
+            wait_until("both studies have their objects", lambda: all(
+                len(stored(hospital, study)) == 2 for study in phantoms[2:4]), 120)
+            assert hospital.orthanc.process.stop(90) == 0
+    # Nothing is lost by it.
+    rows = read_rows(hospital.orthanc.folder / "gantry" / "gateway.sqlite",
+                     "SELECT state, count(*) AS n FROM result_send GROUP BY state")
+    assert rows == [{"state": "due", "n": 4}]

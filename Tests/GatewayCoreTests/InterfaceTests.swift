@@ -122,6 +122,15 @@ import Testing
         #expect(reader.complaints.count == 1)
     }
 
+    @Test(arguments: [("[]", [], 0), (#"["b", "a", "b"]"#, ["a", "b"], 0), (#""pacs""#, [], 1), (#"["pacs", ""]"#, [], 1)])
+    func `result targets are a list of names, each once`(_ text: String, _ names: [String], _ complaints: Int) throws {
+        var reader = SettingsReader(
+            "{\"ResultTargets\": \(text)}", knownNames: GatewaySettings.names, json: try JSON())
+        let settings = GatewaySettings(&reader, defaultName: "n", defaultStateDirectory: "/d")
+        #expect(settings.resultTargets == names)
+        #expect(reader.complaints.count == complaints)
+    }
+
     @Test func `a queue keeps its order when elements are put back`() {
         var queue = Queue<Int>()
         for number in 0..<5 { queue.append(number) }

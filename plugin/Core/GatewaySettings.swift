@@ -64,7 +64,7 @@ struct GatewaySettings: Sendable, Equatable {
         refuseWithoutWorkerSeconds = reader.integer("RefuseWithoutWorkerSeconds", default: 0, in: 0...86_400)
         rules = RoutingRules(&reader)
         let targets = reader.list(
-            "ResultTargets", default: [], expected: "a list of up to 16 names of DICOM nodes that the gateway knows",
+            "ResultTargets", default: [], expected: "a list of names of DICOM nodes that the gateway knows",
             accepts: { (1...64).contains($0.utf8.count) })
         resultTargets = Array(Set(targets)).sorted()
     }
