@@ -31,7 +31,7 @@ def wait_for_results(hospital, study, each=1):
     return wait_until(
         f"{each} report and key image of {study.uid}",
         lambda: all(len(results(hospital, study).get(kind, [])) == each for kind in ("report", "key-image"))
-        and results(hospital, study), 90)
+        and results(hospital, study), 240)
 
 
 def download(hospital, sop_instance_uid, path):
@@ -134,7 +134,7 @@ def test_a_key_object_selection_names_the_slices_that_tell_and_the_key_image(
     study = next(study for study in phantoms if study.present)
     hospital.orthanc.send(study.files)
     made = wait_until("three objects", lambda: (
-        len(results(hospital, study)) == 3 and results(hospital, study)), 90)
+        len(results(hospital, study)) == 3 and results(hospital, study)), 240)
     selection = download(hospital, made["key-objects"][0], tmp_path / "selection.dcm")
     assert_valid(selection)
     assert "For Peer Review" in run("/usr/bin/dsrdump", "+Pc", selection)
@@ -149,7 +149,7 @@ print(json.dumps([str(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
     assert set(parsed) == evidence | {made["key-image"][0]}
     # A selection by Gantry is its own object, whatever its title: no label and no part of the study.
     wait_until("all three are known", lambda: (
-        hospital.orthanc.get("/gantry/status")["outcomes"].get("own-result") == 3), 60)
+        hospital.orthanc.get("/gantry/status")["outcomes"].get("own-result") == 3), 240)
     assert hospital.worker.rows("SELECT count(*) AS n FROM label") == [{"n": 0}]
 
 
@@ -169,13 +169,13 @@ def test_results_survive_the_loss_of_either_database(hospital, phantoms, tmp_pat
     assert wait_for_results(hospital, study) == first
     lose(hospital.worker, hospital.worker.state / "worker.sqlite")
     hospital.worker.start()
-    wait_until("a model is live again", hospital.orthanc.live_version, 60)
+    wait_until("a model is live again", hospital.orthanc.live_version, 240)
     # All of the study goes to a worker that knows nothing of it; its report names the one that the gateway has.
     hospital.orthanc.send(study.files[-1:])
     both = wait_for_results(hospital, study, each=2)
     new = next(uid for uid in both["report"] if uid not in first["report"])
     assert f"[{first['report'][0]}]" in dump("+P", "0040,a360", download(hospital, new, tmp_path / "report.dcm"))
-    wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0, 60)
+    wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0, 240)
     assert hospital.orthanc.instances() == len(study.files) + 4
     assert len(hospital.orthanc.worklist()) == 1
 
@@ -197,26 +197,28 @@ def test_a_result_that_was_acknowledged_and_never_stored_is_given_back(hospital,
 
 def test_what_cannot_be_told_is_in_the_status_with_its_reason(start, package, phantoms):
     hospital = start.hospital(
-        packages=[package], worker={"results": "every", "resend_seconds": 1, "quiet_seconds": 10}).start()
+        packages=[package], worker={"results": "every", "resend_seconds": 1, "quiet_seconds": 3600}).start()
     study = phantoms[2]
     hospital.orthanc.send(study.files)
-    wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0, 60)
+    wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0, 240)
     # The archive loses every image before the study is complete.
     hospital.worker.kill()
     for instance in hospital.orthanc.get("/instances"):
         urllib.request.urlopen(urllib.request.Request(
             f"{hospital.orthanc.url}/instances/{instance}", method="DELETE"), timeout=30).close()
+    file = hospital.worker.folder / "worker.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "quiet_seconds": 1}))
     hospital.worker.start()
-    hospital.wait_for_flags([study.uid])
+    hospital.wait_for_flags([study.uid], 240)
     told = wait_until("the failure is told", lambda: (
-        (hospital.orthanc.get("/gantry/status")["models"] or {}).get("results", {}).get("failed")), 90)
+        (hospital.orthanc.get("/gantry/status")["models"] or {}).get("results", {}).get("failed")), 240)
     assert told == {"gone": 1}
 
     def metrics():
         with urllib.request.urlopen(hospital.orthanc.url + "/gantry/metrics", timeout=30) as answer:
             return read(answer.read().decode())
 
-    wait_until("it is counted", lambda: metrics().get('gantry_result_failures{reason="gone"}') == 1, 60)
+    wait_until("it is counted", lambda: metrics().get('gantry_result_failures{reason="gone"}') == 1, 240)
 
 
 def test_report_and_key_image_are_read_by_dicom_tools_and_python_libraries(hospital, phantoms, readers, tmp_path):
@@ -276,8 +278,8 @@ def test_there_is_one_report_whatever_is_killed_and_sent_again(hospital, phantom
     stored = hospital.orthanc.instances()
     assert stored == len(study.files) + 2
     # Gantry's own objects were handed over like any other and are neither scored nor part of the study.
-    wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0, 60)
-    wait_until("own results are known", lambda: hospital.orthanc.get("/gantry/status")["outcomes"].get("own-result") == 2)
+    wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0, 240)
+    wait_until("own results are known", lambda: hospital.orthanc.get("/gantry/status")["outcomes"].get("own-result") == 2, 240)
     flag = hospital.orthanc.final_flags(study.uid)[0]
     assert flag["instances"]["received"] == len(study.files)
 
@@ -286,7 +288,7 @@ def test_there_is_one_report_whatever_is_killed_and_sent_again(hospital, phantom
     hospital.orthanc.start()
     hospital.worker.start()
     hospital.orthanc.send(study.files)
-    wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0, 60)
+    wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0, 240)
     other = phantoms[1]
     hospital.orthanc.send(other.files)
     wait_for_results(hospital, other)
@@ -328,6 +330,6 @@ def test_another_gateway_that_gets_the_objects_does_not_score_them(hospital, sta
     files = [download(hospital, uid, tmp_path / f"{uid}.dcm") for uids in made.values() for uid in uids]
     other = start.hospital("other", packages=[package], worker={"results": "every"}).start()
     other.orthanc.send(files)
-    wait_until("both are known", lambda: other.orthanc.get("/gantry/status")["outcomes"].get("own-result") == 2, 60)
+    wait_until("both are known", lambda: other.orthanc.get("/gantry/status")["outcomes"].get("own-result") == 2, 240)
     assert other.orthanc.worklist() == []
     assert other.orthanc.instances() == 2

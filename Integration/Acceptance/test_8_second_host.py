@@ -21,18 +21,18 @@ def test_another_gateway_stores_the_results_once(start, package, phantoms, tmp_p
         results = found["results"] if found else []
         return results if [result["state"] for result in results] == ["stored", "stored"] else None
 
-    results = wait_until("report and key image are stored", stored, 90)
+    results = wait_until("report and key image are stored", stored, 240)
     assert sorted(result["kind"] for result in results) == ["key-image", "report"]
     assert all((archive.folder / f"{result['object']}.dcm").exists() for result in results)
     wait_until("the host has told of its own objects too",
-               lambda: archive.ask("status")["outcomes"].get("own-result") == 2, 60)
+               lambda: archive.ask("status")["outcomes"].get("own-result") == 2, 240)
     # A worker without memory makes the same ones again, which are known.
     worker.kill()
     for file in worker.state.glob("worker.sqlite*"):
         file.unlink()
     worker.start()
     Sender(archive, phantoms[2].files).finish()
-    wait_until("the next study is told", lambda: archive.ask("status")["results"].get("stored") == 4, 90)
+    wait_until("the next study is told", lambda: archive.ask("status")["results"].get("stored") == 4, 240)
     assert stored() == results
     assert int(archive.count()) == len(study.files) + len(phantoms[2].files) + 4
     assert archive.stop() == 0

@@ -122,7 +122,11 @@ import Testing
         #expect(reader.complaints.count == 1)
     }
 
-    @Test(arguments: [("[]", [], 0), (#"["b", "a", "b"]"#, ["a", "b"], 0), (#""pacs""#, [], 1), (#"["pacs", ""]"#, [], 1)])
+    static let targets: [(text: String, names: [String], complaints: Int)] = [
+        ("[]", [], 0), (#"["b", "a", "b"]"#, ["a", "b"], 0), (#""pacs""#, [], 1), (#"["pacs", ""]"#, [], 1),
+    ]
+
+    @Test(arguments: targets)
     func `result targets are a list of names, each once`(_ text: String, _ names: [String], _ complaints: Int) throws {
         var reader = SettingsReader(
             "{\"ResultTargets\": \(text)}", knownNames: GatewaySettings.names, json: try JSON())
