@@ -101,7 +101,7 @@ final class ScriptedWorker {
 
 /// Waits until `condition` holds, at most ten seconds.
 func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
-    let deadline = Date().addingTimeInterval(10)
+    let deadline = Date().addingTimeInterval(60)
     while Date() < deadline {
         if try condition() { return true }
         usleep(10_000)
