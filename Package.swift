@@ -101,11 +101,12 @@ let package = Package(
             ]),
         // A DICOM instance to what a model sees.
         .target(name: "Imaging", dependencies: ["CImaging", "ModelPackage", "Statements"], swiftSettings: strict),
-        // Structured reports and secondary captures with DCMTK behind a plain C interface.
+        // Structured reports, secondary captures and segmentations with DCMTK behind a plain C interface.
         .target(
             name: "CResults", cxxSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
             linkerSettings: [
-                .linkedLibrary("dcmsr"), .linkedLibrary("dcmdata"), .linkedLibrary("oflog"), .linkedLibrary("ofstd"),
+                .linkedLibrary("dcmseg"), .linkedLibrary("dcmfg"), .linkedLibrary("dcmiod"), .linkedLibrary("dcmsr"),
+                .linkedLibrary("dcmdata"), .linkedLibrary("oflog"), .linkedLibrary("ofstd"),
             ]),
         // What a model found, as DICOM objects of the study.
         .target(
@@ -203,7 +204,7 @@ let package = Package(
             name: "ResultsTests", dependencies: ["ModelPackage", "Phantoms", "Results", "Statistics", "Triage"],
             swiftSettings: strict),
         .testTarget(
-            name: "TorchTests", dependencies: ["Torch"], exclude: ["Fixtures/attention.py"],
+            name: "TorchTests", dependencies: ["Imaging", "Phantoms", "Torch"], exclude: ["Fixtures/attention.py"],
             resources: [.copy("Fixtures/attention.ts")], swiftSettings: strict),
         .testTarget(name: "StatementsTests", dependencies: ["ModelPackage", "Statements"], swiftSettings: strict),
         .testTarget(name: "StatisticsTests", dependencies: ["Statistics"], swiftSettings: strict),

@@ -174,13 +174,13 @@ def scripted(model, example):
     return torch.jit.script(model)
 
 
-# Name: title, network, how it is exported, task.
+# Name: title, network, how it is exported, task, layer from which heat maps are made.
 PACKAGES = {
-    "resnet-18": ("ResNet-18", ResNet18, traced, HEAD_CT),
-    "densenet-121": ("DenseNet-121", DenseNet121, scripted, CHEST),
-    "vit-b-16": ("ViT-B/16", partial(VisionTransformer, layers=2), traced, CHEST),
+    "resnet-18": ("ResNet-18", ResNet18, traced, HEAD_CT, "layer4"),
+    "densenet-121": ("DenseNet-121", DenseNet121, scripted, CHEST, "features.denseblock4"),
+    "vit-b-16": ("ViT-B/16", partial(VisionTransformer, layers=2), traced, CHEST, "conv_proj"),
     # Scripted, attention keeps both of its ways: a fused operator for inference, its parts for training.
-    "vit-b-16-scripted": ("ViT-B/16", partial(VisionTransformer, layers=1), scripted, HEAD_CT),
+    "vit-b-16-scripted": ("ViT-B/16", partial(VisionTransformer, layers=1), scripted, HEAD_CT, None),
 }
 
 
@@ -205,7 +205,7 @@ def settle(model):
 
 
 def write_package(name, folder):
-    title, network, export, task = PACKAGES[name]
+    title, network, export, task, layer = PACKAGES[name]
     model = network(len(task["findings"]))
     settle(model)
     model.eval()
@@ -224,6 +224,8 @@ def write_package(name, folder):
         "findings": task["findings"],
         "training": {"learning_rate": 0.0001},
     }
+    if layer:
+        manifest["explanation"] = {"layer": layer}
     metadata = {
         "version": "0.1.0", "task": title, "description": use, "intended_use": use, "authors": "untrained",
         "pytorch_version": torch.__version__,

@@ -239,6 +239,20 @@ void require_valid(const gp_head *head) {
         throw Failure(GI_INVALID_ARGUMENT, "a head phantom without size");
 }
 
+/// Calls the body with the place of each pixel of the slice through (0, 0, z), row by row.
+template <typename Body>
+void each_pixel(const gp_head &head, double z, Body &&body) {
+    const auto cosine = static_cast<float>(std::cos(head.tilt)), sine = static_cast<float>(std::sin(head.tilt));
+    const auto spacing = static_cast<float>(head.pixel_spacing);
+    for (uint32_t row = 0; row < head.rows; ++row) {
+        const float down = (static_cast<float>(row) - static_cast<float>(head.rows - 1) / 2) * spacing;
+        for (uint32_t column = 0; column < head.columns; ++column) {
+            const float across = (static_cast<float>(column) - static_cast<float>(head.columns - 1) / 2) * spacing;
+            body(Point{across, down * cosine, static_cast<float>(z) + down * sine});
+        }
+    }
+}
+
 }  // namespace
 
 extern "C" {
@@ -249,17 +263,9 @@ int32_t gp_render_head(const gp_head *head, double z, uint32_t slice, float *out
         const uint32_t rows = head->rows, columns = head->columns;
         if (out == nullptr || count < size_t{rows} * columns) throw Failure(GI_INVALID_ARGUMENT, "too little room");
         const Head anatomy(*head);
-        std::vector<float> picture(size_t{rows} * columns);
-        const auto cosine = static_cast<float>(std::cos(head->tilt)), sine = static_cast<float>(std::sin(head->tilt));
-        const auto spacing = static_cast<float>(head->pixel_spacing);
-        for (uint32_t row = 0; row < rows; ++row) {
-            const float down = (static_cast<float>(row) - static_cast<float>(rows - 1) / 2) * spacing;
-            for (uint32_t column = 0; column < columns; ++column) {
-                const float across = (static_cast<float>(column) - static_cast<float>(columns - 1) / 2) * spacing;
-                picture[size_t{row} * columns + column] =
-                    anatomy.density({across, down * cosine, static_cast<float>(z) + down * sine});
-            }
-        }
+        std::vector<float> picture;
+        picture.reserve(size_t{rows} * columns);
+        each_pixel(*head, z, [&](Point p) { picture.push_back(anatomy.density(p)); });
         // Noise passes through the same kernel as the picture, which gives it the scanner's grain.
         const Gaussian kernel(head->blur);
         const float deviation = static_cast<float>(head->noise) / kernel.noise_gain();
@@ -268,6 +274,16 @@ int32_t gp_render_head(const gp_head *head, double z, uint32_t slice, float *out
         kernel.blur(picture, rows, columns);
         const auto offset = static_cast<float>(head->offset);
         std::transform(picture.begin(), picture.end(), out, [&](float value) { return value + offset; });
+    });
+}
+
+int32_t gp_render_bleed(const gp_head *head, double z, float *out, size_t count, gi_error *error) {
+    return guarded(error, [&] {
+        require_valid(head);
+        if (out == nullptr || count < size_t{head->rows} * head->columns)
+            throw Failure(GI_INVALID_ARGUMENT, "too little room");
+        const Head anatomy(*head);
+        each_pixel(*head, z, [&](Point p) { *out++ = anatomy.bleed_share(p); });
     });
 }
 

@@ -247,8 +247,23 @@ private:
     int turn_ = 0;
 };
 
+/// Where the values of a model input lie along one axis of a frame: the first one begins at `position`, each covers `step`,
+/// in the frame's pixels; counted from the other end when `is_flipped`.
+struct Extent {
+    double position, step;
+    bool is_flipped;
+
+    Axis axis(uint32_t source, uint32_t output) const { return Axis(source, output, position, step, is_flipped); }
+
+    /// Frame to input.
+    gi_line inverse(uint32_t source) const {
+        if (is_flipped) return {-1 / step, (source - position) / step};
+        return {1 / step, -position / step};
+    }
+};
+
 struct Plan {
-    Axis vertical, horizontal;
+    Extent vertical, horizontal;
 };
 
 /// Whether axial rows run to the patient's right, and columns to anterior (PS3.3 C.7.6.2.1.1).
@@ -275,8 +290,7 @@ Plan plan(const gi_frame &frame, const gi_preparation &preparation) {
         const double down = preparation.pixel_spacing / frame.spacing[0];
         const double across = preparation.pixel_spacing / frame.spacing[1];
         return {
-            Axis(frame.rows, preparation.height, (rows - height * down) / 2, down, flip_rows),
-            Axis(frame.columns, preparation.width, (columns - width * across) / 2, across, flip_columns)};
+            {(rows - height * down) / 2, down, flip_rows}, {(columns - width * across) / 2, across, flip_columns}};
     }
     double content_height = height, content_width = width;
     if (preparation.letterbox != 0) {
@@ -286,19 +300,25 @@ Plan plan(const gi_frame &frame, const gi_preparation &preparation) {
     }
     const double down = rows / content_height, across = columns / content_width;
     const double top = std::floor((height - content_height) / 2), left = std::floor((width - content_width) / 2);
-    return {
-        Axis(frame.rows, preparation.height, -top * down, down, flip_rows),
-        Axis(frame.columns, preparation.width, -left * across, across, flip_columns)};
+    return {{-top * down, down, flip_rows}, {-left * across, across, flip_columns}};
+}
+
+void require_valid(const gi_frame *frame, const gi_preparation *preparation) {
+    if (frame == nullptr || preparation == nullptr || frame->type == gi_frame::Type::none)
+        throw Failure(GI_INVALID_ARGUMENT, "an empty frame");
+    const uint32_t height = preparation->height, width = preparation->width;
+    if (height == 0 || width == 0 || height > 16384 || width > 16384 || preparation->channel_count == 0 ||
+        preparation->channel_count > 64 || preparation->channels == nullptr)
+        throw Failure(GI_INVALID_ARGUMENT, "a model input of %u × %u × %u", preparation->channel_count, height, width);
 }
 
 void prepare_channel(
-    const gi_frame &frame, const Plan &plan, const gi_channel &channel, uint32_t height, uint32_t width, float *out) {
+    const gi_frame &frame, const Axis &down, const Axis &across, const gi_channel &channel, uint32_t height, uint32_t width, float *out) {
     const float deviation = channel.deviation != 0 ? channel.deviation : 1;
     const float background = (0 - channel.mean) / deviation;
     std::fill(out, out + size_t{height} * width, background);
     Rows rows(frame, transfer_of(frame, channel));
     std::vector<float> sum(frame.columns);
-    const Axis &down = plan.vertical, &across = plan.horizontal;
     for (uint32_t y = down.begin; y < down.end; ++y) {
         const float *line = nullptr;
         if (down.taps[y] == 1 && down.weights[down.offset[y]] == 1) {
@@ -325,18 +345,25 @@ void prepare_channel(
 extern "C" int32_t gi_prepare(
     const gi_frame *frame, const gi_preparation *preparation, float *out, size_t count, gi_error *error) {
     return guarded(error, [&] {
-        if (frame == nullptr || preparation == nullptr || out == nullptr || frame->type == gi_frame::Type::none)
-            throw Failure(GI_INVALID_ARGUMENT, "an empty frame");
+        require_valid(frame, preparation);
         const uint32_t height = preparation->height, width = preparation->width;
-        if (height == 0 || width == 0 || height > 16384 || width > 16384 || preparation->channel_count == 0 ||
-            preparation->channel_count > 64 || preparation->channels == nullptr)
-            throw Failure(
-                GI_INVALID_ARGUMENT, "a model input of %u × %u × %u", preparation->channel_count, height, width);
-        if (count < size_t{height} * width * preparation->channel_count)
+        if (out == nullptr || count < size_t{height} * width * preparation->channel_count)
             throw Failure(GI_INVALID_ARGUMENT, "too little room for the model input");
         const Plan plan = ::plan(*frame, *preparation);
+        const Axis down = plan.vertical.axis(frame->rows, height), across = plan.horizontal.axis(frame->columns, width);
         for (uint32_t channel = 0; channel < preparation->channel_count; ++channel)
             prepare_channel(
-                *frame, plan, preparation->channels[channel], height, width, out + size_t{channel} * height * width);
+                *frame, down, across, preparation->channels[channel], height, width, out + size_t{channel} * height * width);
+    });
+}
+
+extern "C" int32_t gi_place(
+    const gi_frame *frame, const gi_preparation *preparation, gi_placement *out, gi_error *error) {
+    return guarded(error, [&] {
+        require_valid(frame, preparation);
+        if (out == nullptr) throw Failure(GI_INVALID_ARGUMENT, "no room for the placement");
+        const Plan plan = ::plan(*frame, *preparation);
+        *out = {
+            frame->rows, frame->columns, plan.vertical.inverse(frame->rows), plan.horizontal.inverse(frame->columns)};
     });
 }

@@ -107,7 +107,8 @@ int32_t gr_begin(int32_t kind, const void *original, size_t count, gr_object **o
             case GR_KEY_OBJECT_SELECTION:
                 object->document = std::make_unique<DSRDocument>(DSRTypes::DT_KeyObjectSelectionDocument);
                 break;
-            case GR_SECONDARY_CAPTURE: break;
+            case GR_SECONDARY_CAPTURE:
+            case GR_SEGMENTATION: break;
             default: throw ResultFailure(GR_INVALID_ARGUMENT, "unknown kind of object");
         }
         *out = object.release();
@@ -221,6 +222,40 @@ int32_t gr_pixels(
         object->rgb.assign(rgb, rgb + count);
         // Pixel data has an even length (PS3.5 8.1.1).
         if (object->rgb.size() % 2 == 1) object->rgb.push_back(0);
+    });
+}
+
+int32_t gr_segmentation(
+    gr_object *object, const void *original, size_t count, uint32_t frame, const char *dimension_uid, gr_error *error) {
+    return guarded(error, [&] {
+        need(
+            object != nullptr && !object->document && !object->segmentation && original != nullptr && count > 0 &&
+                dimension_uid != nullptr,
+            "no segmentation can begin here");
+        gantry::begin_segmentation(*object, original, count, frame, dimension_uid);
+    });
+}
+
+int32_t gr_segment(
+    gr_object *object, const char *label, gr_code category, gr_code type, const char *algorithm, const char *tracking_id,
+    const char *tracking_uid, uint16_t *number, gr_error *error) {
+    return guarded(error, [&] {
+        need(
+            object != nullptr && object->segmentation && label != nullptr && algorithm != nullptr &&
+                tracking_id != nullptr && tracking_uid != nullptr && number != nullptr,
+            "segments belong to a segmentation");
+        *number = gantry::add_segment(*object, label, category, type, algorithm, tracking_id, tracking_uid);
+    });
+}
+
+int32_t gr_segment_frame(
+    gr_object *object, uint16_t number, const void *original, size_t count, uint32_t frame, const uint8_t *mask,
+    uint32_t rows, uint32_t columns, gr_error *error) {
+    return guarded(error, [&] {
+        need(
+            object != nullptr && object->segmentation && original != nullptr && count > 0 && mask != nullptr,
+            "frames belong to a segmentation");
+        gantry::add_segment_frame(*object, number, original, count, frame, mask, rows, columns);
     });
 }
 

@@ -22,14 +22,7 @@ void write_report(gr_object &object, DcmDataset &target) {
         check(document.setPreliminaryFlag(DSRTypes::PF_Final), "report");
     }
     check(document.write(report), "report");
-    while (DcmElement *element = report.getElement(0)) {
-        std::unique_ptr<DcmElement> owned(report.remove(element));
-        // The original's patient, study and character set stay.
-        if (!target.tagExists(owned->getTag())) {
-            check(target.insert(owned.get(), OFFalse), "report");
-            owned.release();
-        }
-    }
+    move_elements(report, target);
 }
 
 void write_pixels(const gr_object &object, DcmDataset &target) {
@@ -53,10 +46,21 @@ void write_pixels(const gr_object &object, DcmDataset &target) {
 
 }  // namespace
 
+void move_elements(DcmDataset &from, DcmDataset &target) {
+    while (DcmElement *element = from.getElement(0)) {
+        std::unique_ptr<DcmElement> owned(from.remove(element));
+        if (target.tagExists(owned->getTag())) continue;
+        check(target.insert(owned.get(), OFFalse), "an element");
+        owned.release();
+    }
+}
+
 std::vector<uint8_t> write_object(gr_object &object) {
     DcmDataset &target = *object.file.getDataset();
     if (object.document) {
         write_report(object, target);
+    } else if (object.segmentation) {
+        write_segmentation(object, target);
     } else {
         if (object.rgb.empty()) throw ResultFailure(GR_INVALID_ARGUMENT, "an image without pixels");
         check(target.putAndInsertString(DCM_SOPClassUID, UID_SecondaryCaptureImageStorage), "SOPClassUID");

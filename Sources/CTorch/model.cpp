@@ -18,7 +18,9 @@ at::Tensor tensor_of(const gantry_torch_inputs &inputs) {
     return inputs.is_half != 0 ? tensor.to(at::kFloat) : tensor;
 }
 
-at::Tensor run(torch::jit::Module &module, const at::Tensor &inputs, int64_t outputs_per_input) {
+namespace {
+
+at::Tensor output_of(torch::jit::Module &module, const at::Tensor &inputs) {
     // The profiling executor specialises for each new batch size and, on big models, spends minutes on it when
     // gradients are wanted; freezing and optimize_for_inference have done what pays.
     torch::jit::GraphOptimizerEnabledGuard plain(false);
@@ -31,18 +33,47 @@ at::Tensor run(torch::jit::Module &module, const at::Tensor &inputs, int64_t out
         throw Failure{
             GANTRY_TORCH_OUTPUT_SHAPE, "the model's output is a " + result.tagKind() + ", not a tensor"};
     }
-    at::Tensor output = result.toTensor();
+    return result.toTensor();
+}
+
+[[noreturn]] void refuse_shape(const at::Tensor &output, int64_t count, const std::string &expected) {
+    std::string shape;
+    for (int64_t dimension : output.sizes()) shape += (shape.empty() ? "" : " x ") + std::to_string(dimension);
+    throw Failure{
+        GANTRY_TORCH_OUTPUT_SHAPE,
+        "the model's output for " + std::to_string(count) + " inputs has the shape " +
+            (shape.empty() ? "of a single number" : shape) + ", expected " + expected};
+}
+
+// inputs x outputs_per_input x rows x columns.
+at::Tensor masks_of(
+    torch::jit::Module &module, const at::Tensor &inputs, int64_t outputs_per_input, int64_t least_places) {
+    const at::Tensor output = output_of(module, inputs);
     const int64_t count = inputs.size(0);
+    const bool is_mask = output.dim() == 4 && output.size(0) == count && output.size(1) == outputs_per_input;
+    if (!is_mask || output.size(2) * output.size(3) < least_places) {
+        refuse_shape(
+            output, count,
+            "masks of " + std::to_string(count) + " x " + std::to_string(outputs_per_input) + " x rows x columns, of " +
+                std::to_string(least_places) + " places or more");
+    }
+    return output.to(at::kFloat);
+}
+
+}  // namespace
+
+at::Tensor run(
+    torch::jit::Module &module, const at::Tensor &inputs, int64_t outputs_per_input, int64_t least_places) {
+    const int64_t count = inputs.size(0);
+    if (least_places > 0) {
+        const at::Tensor masks = masks_of(module, inputs, outputs_per_input, least_places);
+        return std::get<0>(masks.flatten(2).topk(least_places, 2)).amin(2);
+    }
+    const at::Tensor output = output_of(module, inputs);
     const bool flat = outputs_per_input == 1 && output.dim() == 1 && output.size(0) == count;
     const bool rows = output.dim() == 2 && output.size(0) == count && output.size(1) == outputs_per_input;
     if (!flat && !rows) {
-        std::string shape;
-        for (int64_t dimension : output.sizes()) shape += (shape.empty() ? "" : " x ") + std::to_string(dimension);
-        throw Failure{
-            GANTRY_TORCH_OUTPUT_SHAPE,
-            "the model's output for " + std::to_string(count) + " inputs has the shape " +
-                (shape.empty() ? "of a single number" : shape) + ", expected " + std::to_string(count) + " x " +
-                std::to_string(outputs_per_input)};
+        refuse_shape(output, count, std::to_string(count) + " x " + std::to_string(outputs_per_input));
     }
     return output.to(at::kFloat).reshape({count, outputs_per_input});
 }
@@ -103,6 +134,8 @@ void gantry_torch_model_free(gantry_torch_model *model) {
     (void)guarded({nullptr, 0}, [&] { delete model; });
 }
 
+void gantry_torch_model_set_masks(gantry_torch_model *model, int64_t least) { model->least_places = least; }
+
 size_t gantry_torch_parameter_count(const gantry_torch_model *model) { return model->names.size(); }
 
 int32_t gantry_torch_parameter(
@@ -146,7 +179,7 @@ int32_t gantry_torch_score(
     return guarded({error, error_capacity}, [&] {
         if (!model->scoring) model->scoring = gantry::optimised(model->module);
         c10::InferenceMode inference;
-        gantry::copy_out(gantry::run(*model->scoring, gantry::tensor_of(*inputs), outputs_per_input), outputs);
+        gantry::copy_out(gantry::run(*model->scoring, gantry::tensor_of(*inputs), outputs_per_input, model->least_places), outputs);
     });
 }
 
@@ -155,7 +188,26 @@ int32_t gantry_torch_forward(
     size_t error_capacity) {
     return guarded({error, error_capacity}, [&] {
         torch::NoGradGuard no_gradients;
-        gantry::copy_out(gantry::run(model->module, gantry::tensor_of(*inputs), outputs_per_input), outputs);
+        gantry::copy_out(gantry::run(model->module, gantry::tensor_of(*inputs), outputs_per_input, model->least_places), outputs);
+    });
+}
+
+int32_t gantry_torch_masks(
+    gantry_torch_model *model, const gantry_torch_inputs *inputs, int64_t outputs_per_input, float *values,
+    size_t capacity, int64_t *rows, int64_t *columns, char *error, size_t error_capacity) {
+    return guarded({error, error_capacity}, [&] {
+        if (inputs->count != 1 || model->least_places < 1) {
+            throw Failure{GANTRY_TORCH_ARGUMENT, "one input of a segmentation model"};
+        }
+        torch::NoGradGuard no_gradients;
+        const at::Tensor masks =
+            gantry::masks_of(model->module, gantry::tensor_of(*inputs), outputs_per_input, model->least_places).contiguous();
+        if (static_cast<size_t>(masks.numel()) > capacity) {
+            throw Failure{GANTRY_TORCH_OUTPUT_SHAPE, "a mask has more places than the input"};
+        }
+        std::memcpy(values, masks.data_ptr<float>(), sizeof(float) * static_cast<size_t>(masks.numel()));
+        *rows = masks.size(2);
+        *columns = masks.size(3);
     });
 }
 

@@ -57,7 +57,7 @@ int32_t gantry_torch_trainer_accumulate(
     gantry_torch_trainer *trainer, const gantry_torch_inputs *inputs, int64_t outputs_per_input,
     const float *output_gradients, char *error, size_t error_capacity) {
     return guarded({error, error_capacity}, [&] {
-        const at::Tensor output = gantry::run(trainer->module, gantry::tensor_of(*inputs), outputs_per_input);
+        const at::Tensor output = gantry::run(trainer->module, gantry::tensor_of(*inputs), outputs_per_input, 0);
         if (!output.requires_grad()) {
             throw Failure{
                 GANTRY_TORCH_FAILED,

@@ -66,6 +66,9 @@ public final class DecoderLoop {
                 case .describe:
                     let bytes = try describe(reader)
                     guard send(.described(bytes: bytes)) else { return nil }
+                case .place(let index, let plan):
+                    try take(plan)
+                    guard send(.placed(try place(index, of: reader))) else { return nil }
                 default: return question
                 }
             } catch {
@@ -115,6 +118,13 @@ public final class DecoderLoop {
         }
         memory.output.copyBytes(from: json)
         return json.count
+    }
+
+    private func place(_ index: Int, of reader: borrowing InstanceReader) throws(ImagingError) -> [InputPlacement] {
+        try reader.decode(index, into: frame)
+        var placements: [InputPlacement] = []
+        for preprocessor in preprocessors { placements.append(try preprocessor.placement(of: frame)) }
+        return placements
     }
 
     private func receive() -> DecoderMessage? {

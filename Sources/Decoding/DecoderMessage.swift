@@ -19,6 +19,10 @@ enum DecoderMessage: Equatable {
     case describe
     /// The output memory begins with so many bytes of a `ReportDocument` as JSON.
     case described(bytes: Int)
+    /// Say where `prepare` puts a frame of the open instance; the answer is `placed` or `failed`.
+    case place(frame: Int, plan: String)
+    /// One placement for each preprocessing.
+    case placed([InputPlacement])
     case failed(ImagingError)
 
     /// No message is longer; what is longer is damaged.
@@ -27,7 +31,17 @@ enum DecoderMessage: Equatable {
     /// No document is longer as JSON.
     static let mostDocumentBytes = 8 << 20
 
-    private enum Verb: UInt8 { case ready = 1, open, opened, prepare, prepared, failed, describe, described }
+    /// A question that only a decoder with an open instance can answer.
+    var isAboutInstance: Bool {
+        switch self {
+        case .prepare, .place, .describe: true
+        default: false
+        }
+    }
+
+    private enum Verb: UInt8 {
+        case ready = 1, open, opened, prepare, prepared, failed, describe, described, place, placed
+    }
 
     var bytes: [UInt8] {
         switch self {
@@ -38,6 +52,8 @@ enum DecoderMessage: Equatable {
         case .prepared: Self.bytes(.prepared, [])
         case .describe: Self.bytes(.describe, [])
         case .described(let bytes): Self.bytes(.described, [String(bytes)])
+        case .place(let frame, let plan): Self.bytes(.place, [String(frame), plan])
+        case .placed(let placements): Self.bytes(.placed, placements.flatMap(\.fields))
         case .failed(let error): Self.bytes(.failed, [error.name, error.detail])
         }
     }
@@ -63,6 +79,15 @@ enum DecoderMessage: Equatable {
         case (.described, 1):
             guard let bytes = Int(fields[0]), bytes >= 0 else { return nil }
             self = .described(bytes: bytes)
+        case (.place, 2):
+            guard let frame = Int(fields[0]), frame >= 0 else { return nil }
+            self = .place(frame: frame, plan: fields[1])
+        case (.placed, let count) where count % InputPlacement.fieldCount == 0:
+            let placements = stride(from: 0, to: count, by: InputPlacement.fieldCount).map {
+                InputPlacement(Array(fields[$0..<$0 + InputPlacement.fieldCount]))
+            }
+            guard placements.allSatisfy({ $0 != nil }) else { return nil }
+            self = .placed(placements.compactMap(\.self))
         case (.failed, 2): self = .failed(ImagingError(name: fields[0], detail: fields[1]))
         default: return nil
         }
@@ -141,5 +166,24 @@ extension InstanceHeader {
             numberOfSeriesRelatedInstances: text(21).flatMap { Int($0) },
             imagesInAcquisition: text(22).flatMap { Int($0) }, acquisitionNumber: text(23).flatMap { Int($0) },
             stationName: text(24), elements: fields[Self.fieldCount...].map { Int($0) })
+    }
+}
+
+extension InputPlacement {
+    fileprivate static let fieldCount = 6
+
+    fileprivate var fields: [String] {
+        [String(rows), String(columns)]
+            + [vertical.scale, vertical.offset, horizontal.scale, horizontal.offset].map { String($0) }
+    }
+
+    fileprivate init?(_ fields: [String]) {
+        let numbers = fields.dropFirst(2).compactMap { Double($0) }.filter(\.isFinite)
+        guard let rows = Int(fields[0]), let columns = Int(fields[1]), (1...1 << 16).contains(rows),
+            (1...1 << 16).contains(columns), numbers.count == 4
+        else { return nil }
+        self.init(
+            rows: rows, columns: columns, vertical: .init(scale: numbers[0], offset: numbers[1]),
+            horizontal: .init(scale: numbers[2], offset: numbers[3]))
     }
 }

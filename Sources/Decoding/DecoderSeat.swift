@@ -101,6 +101,14 @@ public final class DecoderSeat: @unchecked Sendable {
         return document
     }
 
+    /// Where a frame of the open instance lies in the inputs that `prepare` makes of it, one for each preprocessing.
+    public func place(_ frame: Int, for plan: PreprocessingPlan) throws(DecoderError) -> [InputPlacement] {
+        guard case .placed(let placements) = try ask(.place(frame: frame, plan: plan.json)),
+            placements.count == plan.preprocessings.count
+        else { throw .instance(Self.nonsense) }
+        return placements
+    }
+
     /// How many frames one question may ask for.
     public func mostFrames(_ plan: PreprocessingPlan) -> Int {
         max(1, settings.outputBytes / max(1, plan.bytesPerFrame))
@@ -170,13 +178,10 @@ public final class DecoderSeat: @unchecked Sendable {
     private func exchange(
         _ question: DecoderMessage, _ process: DecoderProcess
     ) throws(DecoderProcess.Silence) -> DecoderMessage {
-        switch question {
-        case .prepare, .describe:
-            guard !process.hasInstance else { break }
+        if !process.hasInstance, question.isAboutInstance {
             // A successor begins with the instance, which is still in the shared memory.
             _ = try process.ask(
                 .open(bytes: instanceBytes, elements: settings.elements), seconds: settings.answerSeconds)
-        default: break
         }
         let answer = try process.ask(question, seconds: settings.answerSeconds)
         process.hasInstance = true

@@ -78,6 +78,26 @@ public struct Preprocessor: Sendable {
     /// Throws `bad-geometry` when the model wants a pixel spacing and the frame does not know its own, and
     /// `invalid-argument` for an empty frame or too small a buffer.
     public func prepare(_ frame: Frame, into buffer: UnsafeMutableBufferPointer<Float>) throws(ImagingError) {
+        try withPreparation { preparation throws(ImagingError) in
+            try throwing { gi_prepare(frame.handle, preparation, buffer.baseAddress, buffer.count, $0) }
+        }
+    }
+
+    /// Where `prepare` puts what is in a frame. Throws as `prepare` does.
+    public func placement(of frame: Frame) throws(ImagingError) -> InputPlacement {
+        var placement = gi_placement()
+        try withPreparation { preparation throws(ImagingError) in
+            try throwing { gi_place(frame.handle, preparation, &placement, $0) }
+        }
+        return InputPlacement(
+            rows: Int(placement.rows), columns: Int(placement.columns),
+            vertical: .init(scale: placement.vertical.scale, offset: placement.vertical.offset),
+            horizontal: .init(scale: placement.horizontal.scale, offset: placement.horizontal.offset))
+    }
+
+    private func withPreparation(
+        _ body: (UnsafePointer<gi_preparation>) throws(ImagingError) -> Void
+    ) throws(ImagingError) {
         try withUnsafeTemporaryAllocation(of: gi_channel.self, capacity: channels.count) { list throws(ImagingError) in
             for (index, channel) in channels.enumerated() {
                 list.initializeElement(
@@ -92,7 +112,7 @@ public struct Preprocessor: Sendable {
                 radiological: preprocessing.orientation == .radiological ? 1 : 0,
                 pixel_spacing: preprocessing.pixelSpacingMillimetres ?? 0, channel_count: UInt32(channels.count),
                 channels: list.baseAddress)
-            try throwing { gi_prepare(frame.handle, &preparation, buffer.baseAddress, buffer.count, $0) }
+            try body(&preparation)
         }
     }
 

@@ -23,6 +23,12 @@ extension Manifest {
             throw wrong("slice_rule.mean_of_top", "\(count) slices have no mean", "write 1 or more")
         }
         try validateTraining()
+        if let layer = explanation?.layer, !(1...256).contains(layer.utf8.count) {
+            throw wrong(
+                "explanation.layer", "\(layer.utf8.count) characters are no path of a module",
+                "write one that named_modules() gives, or leave the explanation out")
+        }
+        if let masks { try validate(masks) }
         guard guardRule.margin >= 0, guardRule.margin <= 1 else {
             throw wrong("guard.margin", "\(guardRule.margin) is not between 0 and 1", "write a number such as 0.02")
         }
@@ -89,6 +95,22 @@ extension Manifest {
                     "\(key).threshold", "\(finding.threshold) is not a probability above 0",
                     "write a number such as 0.5")
             }
+        }
+    }
+
+    private func validate(_ masks: Masks) throws(ModelPackageError) {
+        guard (1...preprocessing.height * preprocessing.width).contains(masks.minimumPixels) else {
+            throw wrong(
+                "masks.minimum_pixels", "\(masks.minimumPixels) places of a mask",
+                "write a number from 1 to \(preprocessing.height * preprocessing.width)")
+        }
+        guard training.loss == .binaryCrossEntropy else {
+            throw wrong(
+                "training.loss", "the masks of a segmentation model are judged place by place", "write \"bce\"")
+        }
+        guard explanation == nil else {
+            throw wrong(
+                "explanation", "the heat map of a segmentation model is its mask", "leave the explanation out")
         }
     }
 

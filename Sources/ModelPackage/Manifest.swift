@@ -24,11 +24,36 @@ public struct Manifest: Codable, Sendable, Equatable {
     public var sliceRule: SliceRule
     public var training: TrainingDefaults
     public var guardRule: GuardRule
+    /// How a heat map is computed; nil: by covering parts of the input.
+    public var explanation: Explanation?
+    /// Set for a segmentation model, whose output is one mask for each finding: inputs × findings × rows × columns.
+    public var masks: Masks?
+
+    /// How the masks of a segmentation model become probabilities.
+    public struct Masks: Codable, Sendable, Equatable {
+        /// A slice's probability of a finding is the highest that so many places of its mask reach, so that a slice is
+        /// positive when at least so many places are: a smallest area that counts, in places of the mask. With
+        /// `pixel_spacing_mm` it has a size in mm², else it is a share of the image.
+        public var minimumPixels: Int
+
+        enum CodingKeys: String, CodingKey { case minimumPixels = "minimum_pixels" }
+
+        public init(minimumPixels: Int) { self.minimumPixels = minimumPixels }
+    }
+
+    /// Where a heat map comes from.
+    public struct Explanation: Codable, Sendable, Equatable {
+        /// Path of the module, as PyTorch's `named_modules()` gives it, whose output is weighted by the finding's gradient
+        /// (Grad-CAM), for example `features.denseblock4`. Mostly the last one that still has height and width.
+        public var layer: String
+
+        public init(layer: String) { self.layer = layer }
+    }
 
     public enum Output: String, Codable, Sendable { case logits, probabilities }
 
     enum CodingKeys: String, CodingKey {
-        case gantry, name, title, takes, preprocessing, findings, output, training
+        case gantry, name, title, takes, preprocessing, findings, output, training, explanation, masks
         case intendedUse = "intended_use"
         case sliceRule = "slice_rule"
         case guardRule = "guard"
@@ -37,7 +62,7 @@ public struct Manifest: Codable, Sendable, Equatable {
     public init(
         name: String, title: String, intendedUse: String, takes: Applicability, preprocessing: Preprocessing,
         findings: [Finding], output: Output = .logits, sliceRule: SliceRule, training: TrainingDefaults,
-        guardRule: GuardRule
+        guardRule: GuardRule, explanation: Explanation? = nil, masks: Masks? = nil
     ) {
         gantry = 1
         self.name = name
@@ -50,6 +75,8 @@ public struct Manifest: Codable, Sendable, Equatable {
         self.sliceRule = sliceRule
         self.training = training
         self.guardRule = guardRule
+        self.explanation = explanation
+        self.masks = masks
     }
 
     public init(from decoder: Decoder) throws {
@@ -65,5 +92,7 @@ public struct Manifest: Codable, Sendable, Equatable {
         sliceRule = try values.decodeIfPresent(SliceRule.self, forKey: .sliceRule) ?? .maximum
         training = try values.decodeIfPresent(TrainingDefaults.self, forKey: .training) ?? TrainingDefaults()
         guardRule = try values.decodeIfPresent(GuardRule.self, forKey: .guardRule) ?? GuardRule()
+        explanation = try values.decodeIfPresent(Explanation.self, forKey: .explanation)
+        masks = try values.decodeIfPresent(Masks.self, forKey: .masks)
     }
 }

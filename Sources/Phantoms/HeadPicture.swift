@@ -112,17 +112,28 @@ struct HeadPicture: PhantomPicture {
         return volume
     }
 
-    func instance(_ index: Int, transferSyntax: PhantomTransferSyntax) throws(ImagingError) -> Data {
-        let distance = (Self.highest - Self.lowest) / Double(instances - 1)
-        let z = Self.lowest + Double(index) * distance
+    /// Between two slices, in mm.
+    private var distance: Double { (Self.highest - Self.lowest) / Double(instances - 1) }
+    private func z(_ index: Int) -> Double { Self.lowest + Double(index) * distance }
+
+    func lesion(inInstance index: Int) throws(ImagingError) -> [Float]? {
+        try render { head, values, error in gp_render_bleed(head, z(index), values.baseAddress, values.count, error) }
+    }
+
+    private func render(
+        _ call: (UnsafePointer<gp_head>, UnsafeMutableBufferPointer<Float>, UnsafeMutablePointer<gi_error>) -> Int32
+    ) throws(ImagingError) -> [Float] {
         var values = [Float](repeating: 0, count: Int(head.rows) * Int(head.columns))
         var head = head
-        try throwing { error in
-            values.withUnsafeMutableBufferPointer {
-                gp_render_head(&head, z, UInt32(index), $0.baseAddress, $0.count, error)
-            }
+        try throwing { error in values.withUnsafeMutableBufferPointer { call(&head, $0, error) } }
+        return values
+    }
+
+    func instance(_ index: Int, transferSyntax: PhantomTransferSyntax) throws(ImagingError) -> Data {
+        let values = try render { head, values, error in
+            gp_render_head(head, z(index), UInt32(index), values.baseAddress, values.count, error)
         }
-        let attributes = attributes(index, z: z, distance: distance)
+        let attributes = attributes(index, z: z(index), distance: distance)
         return try attributes.file(
             stored(values), rows: Int(head.rows), columns: Int(head.columns), bitsStored: scanner.bitsStored,
             isSigned: scanner.isSigned, photometric: "MONOCHROME2", transferSyntax: transferSyntax)

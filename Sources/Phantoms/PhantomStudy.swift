@@ -83,6 +83,12 @@ public struct PhantomStudy: Sendable {
         return try picture.instance(index, transferSyntax: transferSyntax)
     }
 
+    /// Where the finding is in the `index`th instance: its share (0…1) of each pixel, row by row; nil for a chest.
+    public func lesion(inInstance index: Int) throws(ImagingError) -> [Float]? {
+        precondition((0..<instances).contains(index), "instance \(index) of \(instances)")
+        return try picture.lesion(inInstance: index)
+    }
+
     /// `count` studies of which the share `prevalence`, rounded, is positive, in a random but repeatable order.
     public static func positives(count: Int, prevalence: Double, seed: UInt64) -> [Bool] {
         let positive = Int((Double(count) * min(max(prevalence, 0), 1)).rounded())
@@ -101,4 +107,10 @@ protocol PhantomPicture: Sendable {
     var volumeMillilitres: Double { get }
     var meanHU: Double? { get }
     func instance(_ index: Int, transferSyntax: PhantomTransferSyntax) throws(ImagingError) -> Data
+    /// Shares of the pixels; nil when they are not known.
+    func lesion(inInstance index: Int) throws(ImagingError) -> [Float]?
+}
+
+extension PhantomPicture {
+    func lesion(inInstance index: Int) throws(ImagingError) -> [Float]? { nil }
 }

@@ -22,6 +22,7 @@ struct DicomObject: ~Copyable {
             case .report: Int32(GR_COMPREHENSIVE_SR)
             case .keyImage: Int32(GR_SECONDARY_CAPTURE)
             case .keyObjects: Int32(GR_KEY_OBJECT_SELECTION)
+            case .segmentation: Int32(GR_SEGMENTATION)
             }
         var made: OpaquePointer?
         var error = gr_error()
@@ -131,6 +132,46 @@ struct DicomObject: ~Copyable {
             picture.bytes.withUnsafeBufferPointer {
                 gr_pixels(
                     handle, UInt32(picture.height), UInt32(picture.width), $0.baseAddress, $0.count, error)
+            }
+        }
+    }
+
+    // MARK: Segments
+
+    /// - Parameter dimension: a UID that names the order of the frames.
+    func segmentation(on original: Data, frame: Int, dimension: String) throws(ResultsError) {
+        try call { error in
+            original.withUnsafeBytes {
+                gr_segmentation(handle, $0.baseAddress, $0.count, UInt32(clamping: frame), dimension, error)
+            }
+        }
+    }
+
+    func segment(
+        label: String, type: Code, algorithm: String, trackingID: String, trackingUID: String
+    ) throws(ResultsError) -> UInt16 {
+        var number: UInt16 = 0
+        try Code.abnormality.withC { category throws(ResultsError) in
+            try type.withC { type throws(ResultsError) in
+                try call {
+                    gr_segment(
+                        handle, Wording.longString(label), category, type, Wording.longString(algorithm), trackingID,
+                        trackingUID, &number, $0)
+                }
+            }
+        }
+        return number
+    }
+
+    func frame(
+        _ segment: UInt16, of original: Data, frame: Int, mask: [UInt8], rows: Int, columns: Int
+    ) throws(ResultsError) {
+        guard mask.count == rows * columns else { throw ResultsError("the mask does not fit its frame") }
+        try call { error in
+            original.withUnsafeBytes {
+                gr_segment_frame(
+                    handle, segment, $0.baseAddress, $0.count, UInt32(clamping: frame), mask, UInt32(clamping: rows),
+                    UInt32(clamping: columns), error)
             }
         }
     }

@@ -42,6 +42,7 @@ extension Finding.Code {
     static let present = sct("52101004", "Present")
     static let absent = sct("2667000", "Absent")
     static let keyObjectDescription = dcm("113012", "Key Object Description")
+    static let abnormality = sct("49755003", "Morphologically abnormal structure")
     static let comment = dcm("121106", "Comment")
     static let percent = Self(scheme: "UCUM", value: "%", meaning: "Percent")
 

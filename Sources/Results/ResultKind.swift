@@ -8,4 +8,6 @@ public enum ResultKind: String, Sendable, CaseIterable {
     case keyImage = "key-image"
     /// A Key Object Selection by TID 2010 (PS3.16).
     case keyObjects = "key-objects"
+    /// Where a segmentation model sees its findings.
+    case segmentation
 }

@@ -61,6 +61,7 @@ extension ResultKind {
         case .report: "1.2.840.10008.5.1.4.1.1.88.33"
         case .keyImage: "1.2.840.10008.5.1.4.1.1.7"
         case .keyObjects: "1.2.840.10008.5.1.4.1.1.88.59"
+        case .segmentation: "1.2.840.10008.5.1.4.1.1.66.4"
         }
     }
 }

@@ -33,4 +33,18 @@ public struct InputShape: Sendable, Equatable {
             height: Int64(height),
             width: Int64(width))
     }
+
+    /// Calls `body` with the shim's description of some inputs.
+    func withBatch<Outcome>(
+        _ inputs: [Float], count: Int, _ body: (gantry_torch_inputs) throws(TorchError) -> Outcome
+    ) throws(TorchError) -> Outcome {
+        precondition(inputs.count == count * valueCount && count > 0, "\(inputs.count) values for \(count) inputs")
+        let outcome = inputs.withUnsafeBytes { bytes in
+            Result { () throws(TorchError) in
+                guard let base = bytes.baseAddress else { throw .run(reason: "no inputs") }
+                return try body(batch(base, isHalf: false, count: count))
+            }
+        }
+        return try outcome.get()
+    }
 }

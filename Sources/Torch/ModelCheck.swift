@@ -42,6 +42,8 @@ public struct ModelCheck {
         take("parameters") { try check.checkParameters(model) }
         take("runs") { try check.checkOutputs(model) }
         if let scores { take("scores") { try check.checkScores(model, scores) } }
+        if steps.allSatisfy(\.passed) { take("explains") { try check.checkExplanation(model) } }
+        guard package.manifest.masks == nil else { return steps }
         if steps.allSatisfy(\.passed) { take("trains") { try check.checkTraining(model) } }
         return steps
     }
@@ -79,6 +81,9 @@ public struct ModelCheck {
         case .run(let reason) where reason.contains("derivative for"):
             "export with gradients enabled (not under torch.no_grad()) and after "
                 + "torch.backends.mha.set_fastpath_enabled(False): PyTorch's fused operators cannot train"
+        case .layer:
+            "name a module of named_modules() in explanation.layer of configs/gantry.json, mostly the last one that still "
+                + "has height and width, or leave the explanation out: parts of the input are covered then"
         case .constantOutput: "look for a dead layer, or lower training.learning_rate"
         default: "check that the model takes inputs × channels × height × width as configs/gantry.json says"
         }
@@ -184,7 +189,7 @@ public struct ModelCheck {
     }
 
     /// Uniform in 0…1.
-    private static func noise(_ count: Int, seed: UInt64) -> [Float] {
+    static func noise(_ count: Int, seed: UInt64) -> [Float] {
         var random = SplitMix64(seed: seed)
         return (0..<count).map { _ in Float.random(in: 0...1, using: &random) }
     }

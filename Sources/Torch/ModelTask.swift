@@ -45,7 +45,8 @@ public enum ModelTask: String, CaseIterable, Sendable {
                     code: .init(scheme: "SCT", value: "1386000", meaning: "Intracranial hemorrhage"), threshold: 0.5,
                     urgency: .critical)
             ],
-            sliceRule: .maximum, training: Self.training, guardRule: GuardRule())
+            sliceRule: .maximum, training: Self.training, guardRule: GuardRule(),
+            explanation: SmallCNN.explanation)
     }
 
     private static var chest: Manifest {
@@ -64,6 +65,7 @@ public enum ModelTask: String, CaseIterable, Sendable {
                     code: .init(scheme: "SCT", value: "233604007", meaning: "Pneumonia"), threshold: 0.5,
                     urgency: .urgent)
             ],
-            sliceRule: .maximum, training: radiographTraining, guardRule: GuardRule())
+            sliceRule: .maximum, training: radiographTraining, guardRule: GuardRule(),
+            explanation: SmallCNN.explanation)
     }
 }

@@ -6,6 +6,10 @@ public struct Relevance: Sendable, Equatable {
     public enum Method: Sendable, Equatable {
         /// Parts are covered one after the other; see `TorchModel.occlusion`.
         case occlusion
+        /// A layer's activation, weighted by the finding's gradient; see `TorchModel.activationMap`.
+        case activation(layer: String)
+        /// The mask of a segmentation model; see `TorchModel.masks`.
+        case mask
     }
 
     public let rows: Int

@@ -14,6 +14,10 @@ public enum SmallCNN {
     /// The features of each stage.
     static let widths: [Int64] = [16, 32, 64, 128]
 
+    /// What heat maps are made from: the head reads every stage, and in this one, a quarter of the input high and wide, a
+    /// lesion is still a place of its own (the last stage has 8 × 8 places).
+    public static let explanation = Manifest.Explanation(layer: "stage2")
+
     /// Writes the network with weights drawn from `seed` as TorchScript.
     public static func write(for manifest: Manifest, seed: UInt64, to url: URL) throws(TorchError) {
         try TorchError.check {

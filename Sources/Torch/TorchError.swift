@@ -13,6 +13,8 @@ public enum TorchError: Error, Sendable, Equatable, CustomStringConvertible {
     case outputShape(reason: String)
     /// An output, parameter or gradient is infinite or not a number.
     case notFinite(reason: String)
+    /// A layer that the package names is not there, or gives nothing that can be laid over the input.
+    case layer(reason: String)
     /// Parameters that are not this model's.
     case parameters(TensorMismatch)
     /// Nothing in the model is selected for training.
@@ -31,7 +33,7 @@ public enum TorchError: Error, Sendable, Equatable, CustomStringConvertible {
         case .load(let path, let reason): "\(path) cannot be loaded as TorchScript: \(reason)"
         case .run(let reason): "the model cannot run: \(reason)"
         case .outOfMemory(let reason): "not enough memory for the model: \(reason)"
-        case .outputShape(let reason), .notFinite(let reason): reason
+        case .outputShape(let reason), .notFinite(let reason), .layer(let reason): reason
         case .parameters(let mismatch): "the parameters are not this model's: \(mismatch)"
         case .nothingTrainable(let reason), .nothingToLearn(let reason): reason
         case .example(let path, let reason): "example \(path): \(reason)"
@@ -56,6 +58,7 @@ public enum TorchError: Error, Sendable, Equatable, CustomStringConvertible {
         case GANTRY_TORCH_NO_MEMORY: throw .outOfMemory(reason: firstLines(text))
         case GANTRY_TORCH_OUTPUT_SHAPE: throw .outputShape(reason: text)
         case GANTRY_TORCH_NOT_FINITE: throw .notFinite(reason: text)
+        case GANTRY_TORCH_LAYER: throw .layer(reason: text)
         default: throw .run(reason: firstLines(text))
         }
     }

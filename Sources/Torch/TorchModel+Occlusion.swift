@@ -5,7 +5,7 @@ import ModelPackage
 
 extension TorchModel {
     /// Places along each side of an input; each costs one run of the model.
-    private static let grid = 10
+    static let grid = 10
     /// A fall of the log odds by less than that says nothing.
     private static let leastFall: Float = 1e-3
 
@@ -74,13 +74,8 @@ extension TorchModel {
 
     /// Raw outputs on the module itself: for a few inputs the optimised copy does not pay.
     private func forward(_ inputs: [Float], count: Int) throws(TorchError) -> [Float] {
-        var outcome: Result<[Float], TorchError> = .success([])
-        inputs.withUnsafeBufferPointer { values in
-            guard let base = values.baseAddress else { return }
-            outcome = Result { () throws(TorchError) in
-                try run(shape.batch(base, isHalf: false, count: count), gantry_torch_forward)
-            }
+        try shape.withBatch(inputs, count: count) { batch throws(TorchError) in
+            try run(batch, gantry_torch_forward)
         }
-        return try outcome.get()
     }
 }

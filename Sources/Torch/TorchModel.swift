@@ -30,6 +30,7 @@ public final class TorchModel {
         }
         guard let handle else { throw .load(path: file.path, reason: "no module") }
         self.handle = handle
+        if let masks = manifest.masks { gantry_torch_model_set_masks(handle, Int64(masks.minimumPixels)) }
         var names: [String] = []
         var shapes: [[Int]] = []
         for index in 0..<gantry_torch_parameter_count(handle) {

@@ -60,6 +60,10 @@ public struct Trainer {
     ) throws(TorchError) -> TrainingOutcome {
         let start = ContinuousClock.now
         TorchModel.useThreads(plan.threads)
+        guard package.manifest.masks == nil else {
+            throw .nothingTrainable(
+                reason: "a segmentation model is not trained: labels say what is in a study, not where")
+        }
         for example in examples where example.labels.count != package.manifest.findings.count {
             throw .example(
                 path: example.file.path,

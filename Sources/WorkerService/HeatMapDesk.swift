@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+import Logging
 import ModelPackage
 import Results
 import Tensors
@@ -11,10 +12,14 @@ import Torch
 final class HeatMapDesk {
     /// The version that was asked last: studies that come one after the other are mostly read by the same one.
     private var loaded: (id: Hash, model: TorchModel)?
+    /// Versions whose layer cannot be used, which was said.
+    private var refused: Set<Hash> = []
+    private let log: Logger
     private let mayContinue: () -> Bool
 
     /// - Parameter mayContinue: waits while there is something more urgent; false when the worker stops.
-    init(mayContinue: @escaping () -> Bool) {
+    init(log: Logger, mayContinue: @escaping () -> Bool) {
+        self.log = log
         self.mayContinue = mayContinue
     }
 
@@ -26,7 +31,24 @@ final class HeatMapDesk {
         guard mayContinue() else { throw TorchError.cancelled }
         TorchModel.useThreads(1)
         let model = try model(wanted)
+        if wanted.manifest.masks != nil { return try model.masks(of: input)[index].relevance.flatMap(HeatMap.init) }
+        if let map = try activationMap(model, wanted, input, index) { return HeatMap(map) }
         return try model.occlusion(of: input, finding: index, mayContinue: mayContinue).flatMap(HeatMap.init)
+    }
+
+    /// Nil when the package names no layer, or one that says nothing.
+    private func activationMap(
+        _ model: TorchModel, _ wanted: LiveModel, _ input: [Float], _ finding: Int
+    ) throws -> Relevance? {
+        guard let layer = wanted.manifest.explanation?.layer else { return nil }
+        do {
+            return try model.activationMap(of: input, finding: finding, layer: layer)
+        } catch TorchError.layer(let reason) {
+            if refused.insert(wanted.id).inserted {
+                log.notice("\(wanted.manifest.name): \(reason); heat maps are made by covering parts of the input")
+            }
+            return nil
+        }
     }
 
     private func model(_ wanted: LiveModel) throws -> TorchModel {
@@ -45,6 +67,8 @@ extension HeatMap {
         let method =
             switch relevance.method {
             case .occlusion: "occlusion"
+            case .activation(let layer): "Grad-CAM of \(layer)"
+            case .mask: "its mask"
             }
         self.init(rows: relevance.rows, columns: relevance.columns, values: relevance.values, method: method)
     }

@@ -54,7 +54,7 @@ final class ReportRoom: @unchecked Sendable {
     /// Flags that could not be worked on a moment ago, and when to look at them again.
     private var putOff: [String: Int64] = [:]
     private var sentAt: [String: Int64] = [:]
-    private lazy var heatMaps = HeatMapDesk { [unowned self] in giveWay() }
+    private lazy var heatMaps = HeatMapDesk(log: log) { [unowned self] in giveWay() }
     /// What each gateway said in its hello that it still knows.
     private var books: [String: ReceiptBook] = [:]
 

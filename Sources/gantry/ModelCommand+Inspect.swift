@@ -36,6 +36,11 @@ extension ModelCommand {
                 ("files", "\(package.files.count), \(size(package.files.reduce(0) { $0 + $1.bytes }))"),
                 ("takes", takes(manifest.takes)), ("input", input(manifest.preprocessing)),
                 ("slice rule", rule(manifest.sliceRule)),
+                (
+                    "heat map",
+                    manifest.masks.map { "masks, \($0.minimumPixels) places count" }
+                        ?? manifest.explanation.map { "Grad-CAM of \($0.layer)" } ?? "occlusion"
+                ),
             ]
             for finding in manifest.findings {
                 let code = finding.code.map { ", \($0.scheme) \($0.value) “\($0.meaning)”" } ?? ""

@@ -105,7 +105,8 @@ extension ModelCommand {
                 findings: zip(finding, titles).map {
                     Finding(name: $0, title: $1, code: nil, threshold: 0.5, urgency: urgency)
                 },
-                sliceRule: .maximum, training: ModelTask.training, guardRule: GuardRule())
+                sliceRule: .maximum, training: ModelTask.training, guardRule: GuardRule(),
+                explanation: SmallCNN.explanation)
         }
     }
 }

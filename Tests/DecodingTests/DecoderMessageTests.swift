@@ -28,6 +28,12 @@ struct DecoderMessageTests {
         let messages: [DecoderMessage] = [
             .ready, .open(bytes: 0), .open(bytes: 526_000, elements: elements), .opened(header), .opened(broken),
             .prepare(first: 3, count: 16, plan: "[]"), .prepared, .failed(ImagingError(.decodeFailed, "")),
+            .place(frame: 2, plan: "[]"), .placed([]),
+            .placed([
+                InputPlacement(
+                    rows: 512, columns: 300, vertical: .init(scale: 0.25, offset: -3.5),
+                    horizontal: .init(scale: -1.0 / 3, offset: 1e-9))
+            ]),
         ]
         for message in messages { #expect(DecoderMessage(message.bytes) == message) }
     }

@@ -153,7 +153,7 @@ import Testing
     @Test func aGoodPackagePassesItsCheck() throws {
         try withTemporaryDirectory { directory in
             let steps = ModelCheck.run(try ToyStudies(directory: directory).package())
-            #expect(steps.map(\.name) == ["loads", "parameters", "runs", "trains"])
+            #expect(steps.map(\.name) == ["loads", "parameters", "runs", "explains", "trains"])
             #expect(steps.allSatisfy { $0.passed }, "\(steps)")
         }
     }
@@ -173,6 +173,19 @@ import Testing
             failed = ModelCheck.run(try ModelPackage(directory: package.directory)).filter { !$0.passed }
             #expect(failed.map(\.name) == ["trains"])
             #expect(failed.first?.fix?.contains("training.parameters") == true)
+        }
+    }
+
+    @Test func theCheckNamesALayerThatIsNotThere() throws {
+        try withTemporaryDirectory { directory in
+            let package = try ToyStudies(directory: directory).package()
+            var manifest = package.manifest
+            manifest.explanation = .init(layer: "features.last")
+            try manifest.encoded().write(to: package.directory.appending(path: Manifest.path))
+            let failed = ModelCheck.run(try ModelPackage(directory: package.directory)).filter { !$0.passed }
+            #expect(failed.map(\.name) == ["explains"])
+            #expect(failed.first?.text.contains("features.last") == true)
+            #expect(failed.first?.fix?.contains("explanation.layer") == true)
         }
     }
 

@@ -145,6 +145,23 @@ typedef struct gi_preparation {
 int32_t gi_prepare(
     const gi_frame *frame, const gi_preparation *preparation, float *out, size_t count, gi_error *error);
 
+/// A place in a model input = scale × place in the frame + offset. Places are distances from the edge in pixels: the
+/// centre of the first pixel is at 0.5.
+typedef struct gi_line {
+    double scale;
+    double offset;
+} gi_line;
+
+/// Where `gi_prepare` puts what is in a frame.
+typedef struct gi_placement {
+    uint32_t rows;
+    uint32_t columns;
+    gi_line vertical;
+    gi_line horizontal;
+} gi_placement;
+
+int32_t gi_place(const gi_frame *frame, const gi_preparation *preparation, gi_placement *out, gi_error *error);
+
 /// One attribute of an instance to write. `path` is in DCMTK's form: `(0010,0010)`, `(0054,0220)[0].(0008,0100)`.
 typedef struct gi_attribute {
     const char *path;

@@ -59,6 +59,9 @@ typedef struct gp_head {
 /// Renders the slice through (0, 0, z) as HU. `slice` sets the noise apart.
 int32_t gp_render_head(const gp_head *head, double z, uint32_t slice, float *out, size_t count, gi_error *error);
 
+/// Writes the share of bleed (0…1) of each pixel of the slice through (0, 0, z), by nothing but geometry.
+int32_t gp_render_bleed(const gp_head *head, double z, float *out, size_t count, gi_error *error);
+
 /// Measures the bleed without noise: volume in ml and mean HU.
 int32_t gp_measure_bleed(const gp_head *head, double *volume, double *density, gi_error *error);
 

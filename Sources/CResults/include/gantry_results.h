@@ -9,8 +9,8 @@
 extern "C" {
 #endif
 
-// DICOM objects about a study that Gantry has read: structured reports and key object selections (PS3.3 A.35, PS3.16)
-// and secondary capture images (PS3.3 A.8), as files in memory.
+// DICOM objects about a study that Gantry has read: structured reports and key object selections (PS3.3 A.35, PS3.16),
+// secondary capture images (PS3.3 A.8) and segmentations (PS3.3 A.51), as files in memory.
 //
 // Every function is safe on any input: it returns a code and, where there is a `gr_error`, a sentence without values
 // of patient-related elements. No C++ exception leaves this interface. An object belongs to one thread at a time.
@@ -26,7 +26,7 @@ typedef struct gr_error {
 /// An object that is being made.
 typedef struct gr_object gr_object;
 
-enum { GR_COMPREHENSIVE_SR = 0, GR_SECONDARY_CAPTURE = 1, GR_KEY_OBJECT_SELECTION = 2 };
+enum { GR_COMPREHENSIVE_SR = 0, GR_SECONDARY_CAPTURE = 1, GR_KEY_OBJECT_SELECTION = 2, GR_SEGMENTATION = 3 };
 
 /// Begins an object. `original` is an instance of the study as a DICOM file: its patient and study modules and its
 /// character set are taken over, but for values that no object may have (a date that is none). The bytes are not needed
@@ -76,6 +76,24 @@ int32_t gr_coding_scheme(gr_object *object, const char *designator, const char *
 /// Sets the frame of an image: rows × columns × red, green, blue.
 int32_t gr_pixels(
     gr_object *object, uint32_t rows, uint32_t columns, const uint8_t *rgb, size_t count, gr_error *error);
+
+// Segmentations (PS3.3 A.51): first the grid, then segments, then frames.
+
+/// Puts a segmentation on the grid of a frame (from 0) of `original`, a DICOM file that says where it lies in the patient.
+/// `dimension_uid` names the order of the frames.
+int32_t gr_segmentation(
+    gr_object *object, const void *original, size_t count, uint32_t frame, const char *dimension_uid, gr_error *error);
+
+/// Adds a segment that an algorithm has made; `number` is what frames refer to.
+int32_t gr_segment(
+    gr_object *object, const char *label, gr_code category, gr_code type, const char *algorithm, const char *tracking_id,
+    const char *tracking_uid, uint16_t *number, gr_error *error);
+
+/// Adds the mask of a frame (from 0) of `original`: rows × columns bytes, 0 for places outside the segment. The image must
+/// have the grid of the first one.
+int32_t gr_segment_frame(
+    gr_object *object, uint16_t number, const void *original, size_t count, uint32_t frame, const uint8_t *mask,
+    uint32_t rows, uint32_t columns, gr_error *error);
 
 /// Writes the object in Explicit VR Little Endian. `*bytes` is freed with `gr_free_bytes`.
 int32_t gr_finish(gr_object *object, uint8_t **bytes, size_t *count, gr_error *error);

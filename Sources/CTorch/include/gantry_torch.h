@@ -29,7 +29,9 @@ enum {
     /* An output or a gradient is not finite. */
     GANTRY_TORCH_NOT_FINITE = 4,
     /* An argument of the call is not valid. */
-    GANTRY_TORCH_ARGUMENT = 5
+    GANTRY_TORCH_ARGUMENT = 5,
+    /* A layer that was named is not there, or gives nothing that can be laid over the input; the text says why. */
+    GANTRY_TORCH_LAYER = 6
 };
 
 /* A loaded TorchScript module; freed by gantry_torch_model_free. */
@@ -69,6 +71,12 @@ int32_t gantry_torch_model_load(
 
 void gantry_torch_model_free(gantry_torch_model *model);
 
+/*
+ * Says that the module is a segmentation model: its output is inputs x outputs x rows x columns, and an output of an input is
+ * the highest value that at least `least` places of its mask reach. 0: it is not.
+ */
+void gantry_torch_model_set_masks(gantry_torch_model *model, int64_t least);
+
 /* Parameters (not buffers) in the order in which the module declares them. */
 size_t gantry_torch_parameter_count(const gantry_torch_model *model);
 
@@ -99,6 +107,24 @@ int32_t gantry_torch_score(
 /* As gantry_torch_score, on the module itself with the parameters of this moment: for models that are being trained. */
 int32_t gantry_torch_forward(
     gantry_torch_model *model, const gantry_torch_inputs *inputs, int64_t outputs_per_input, float *outputs, char *error,
+    size_t error_capacity);
+
+/*
+ * The masks of a segmentation model for one input, as it gives them: outputs_per_input x rows x columns values, if `capacity`
+ * is enough for them.
+ */
+int32_t gantry_torch_masks(
+    gantry_torch_model *model, const gantry_torch_inputs *inputs, int64_t outputs_per_input, float *values,
+    size_t capacity, int64_t *rows, int64_t *columns, char *error, size_t error_capacity);
+
+/*
+ * The activation of one layer for one input, its channels weighted by the mean gradient of output `output` (Grad-CAM).
+ * `layer` is the path of a submodule, such as "features.denseblock4", whose forward gives 1 x channels x rows x columns.
+ * Writes rows x columns values, positive where the input speaks for the output, if `capacity` is enough for them.
+ */
+int32_t gantry_torch_activation_map(
+    gantry_torch_model *model, const gantry_torch_inputs *inputs, int64_t outputs_per_input, int64_t output,
+    const char *layer, float *values, size_t capacity, int64_t *rows, int64_t *columns, char *error,
     size_t error_capacity);
 
 /*
