@@ -204,8 +204,9 @@ let package = Package(
             name: "ResultsTests", dependencies: ["ModelPackage", "Phantoms", "Results", "Statistics", "Triage"],
             swiftSettings: strict),
         .testTarget(
-            name: "TorchTests", dependencies: ["Imaging", "Phantoms", "Torch"], exclude: ["Fixtures/attention.py"],
-            resources: [.copy("Fixtures/attention.ts")], swiftSettings: strict),
+            name: "TorchTests", dependencies: ["Imaging", "Phantoms", "Torch"],
+            exclude: ["Fixtures/attention.py", "Fixtures/masks.py"],
+            resources: [.copy("Fixtures/attention.ts"), .copy("Fixtures/masks.ts")], swiftSettings: strict),
         .testTarget(name: "StatementsTests", dependencies: ["ModelPackage", "Statements"], swiftSettings: strict),
         .testTarget(name: "StatisticsTests", dependencies: ["Statistics"], swiftSettings: strict),
         .testTarget(name: "ModelPackageTests", dependencies: ["ModelPackage", "Tensors"], swiftSettings: strict),

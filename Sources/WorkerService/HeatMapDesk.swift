@@ -36,6 +36,16 @@ final class HeatMapDesk {
         return try model.occlusion(of: input, finding: index, mayContinue: mayContinue).flatMap(HeatMap.init)
     }
 
+    /// Gives the memory of the model back.
+    func rest() { loaded = nil }
+
+    /// What a segmentation model sees in a slice: a mask for each of its findings. Throws as `heatMap` does.
+    func masks(_ wanted: LiveModel, input: [Float]) throws -> [SegmentationMask] {
+        guard mayContinue() else { throw TorchError.cancelled }
+        TorchModel.useThreads(1)
+        return try model(wanted).masks(of: input)
+    }
+
     /// Nil when the package names no layer, or one that says nothing.
     private func activationMap(
         _ model: TorchModel, _ wanted: LiveModel, _ input: [Float], _ finding: Int

@@ -23,11 +23,21 @@ final class ReportRoom: @unchecked Sendable {
         var flag: FlagRow
         var evidence: [FindingResult.Evidence]
         var deadline: Int64
+        /// What was made already, while the slices of a segmentation are fetched.
+        var made: (outcome: Outcome, segmentation: SegmentationWork)?
+    }
+
+    /// What became of a flag.
+    private struct Outcome {
+        var objects: [ResultObject] = []
+        var failures: [String] = []
     }
 
     private static let answerMilliseconds: Int64 = 30_000
     private static let retryMilliseconds: Int64 = 30_000
     private static let pollMilliseconds: Int64 = 500
+    /// So often without anything to do, the model that makes heat maps is put away.
+    private static let patiencePolls = 120
     /// A study's objects wait so long for images that are read, at most before each step.
     private static let longestPauseMilliseconds: Int64 = 500
     /// After an instance the next one is expected for so long.
@@ -104,6 +114,7 @@ final class ReportRoom: @unchecked Sendable {
         // Scoring goes first and training last. Linux applies it to the calling thread alone.
         setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 15)
         var failures = 0
+        var idlePolls = 0
         while !isStopping.load(ordering: .relaxed) {
             let batch = events.take(upTo: 16, milliseconds: Self.pollMilliseconds)
             do {
@@ -111,6 +122,8 @@ final class ReportRoom: @unchecked Sendable {
                 try ask()
                 try send()
                 failures = 0
+                idlePolls = batch.isEmpty && request == nil ? idlePolls + 1 : 0
+                if idlePolls == Self.patiencePolls { heatMaps.rest() }
             } catch {
                 failures += 1
                 if failures == 1 { log.error("results cannot be committed or read, trying again: \(error)") }
@@ -133,6 +146,14 @@ final class ReportRoom: @unchecked Sendable {
             if let refusal { log.warning("gateway \(gateway) refused a result: \(refusal)") }
         case .fetched(let number, let file):
             guard var waiting = request, waiting.number == number else { return }
+            if let made = waiting.made {
+                if let file {
+                    try segment(file, waiting, made.segmentation)
+                } else {
+                    made.segmentation.skip("gone: the gateway no longer has the slice")
+                }
+                return try fetchNext()
+            }
             guard let file else {
                 // The archive may have lost this slice and still hold the others.
                 waiting.evidence.removeFirst()
@@ -190,11 +211,17 @@ final class ReportRoom: @unchecked Sendable {
 
     private func fetchNext() throws {
         guard var waiting = request else { return }
-        guard let slice = waiting.evidence.first else {
+        if let made = waiting.made, made.segmentation.wanted == nil {
+            request = nil
+            return try finish(waiting.flag, made.outcome, made.segmentation)
+        }
+        let wanted =
+            waiting.made.map { $0.segmentation.wanted?.gatewayInstance } ?? waiting.evidence.first?.gatewayInstance
+        guard let wanted else {
             request = nil
             return try fail(waiting.flag, "gone: the gateway no longer has the slices that carry the evidence")
         }
-        guard let instance = GatewayInstanceID(slice.gatewayInstance) else {
+        guard let instance = GatewayInstanceID(wanted) else {
             request = nil
             return try fail(waiting.flag, "bad-id: the slice's id is none of a gateway")
         }
@@ -232,35 +259,55 @@ final class ReportRoom: @unchecked Sendable {
             flag: flag, manifest: model.manifest, images: known.images.map(InstanceReference.init), predecessor: nil,
             programVersion: GatewayLink.programVersion)
         result.predecessor = try predecessor(of: result.reference(.report), row)
-        var objects: [ResultObject] = []
-        var failures: [String] = []
+        var outcome = Outcome()
         do {
-            objects.append(try result.report(original: file))
+            outcome.objects.append(try result.report(original: file))
         } catch {
-            failures.append("report-failed: \(error)")
+            outcome.failures.append("report-failed: \(error)")
         }
         do {
-            objects.append(try keyImage(result, model, leading, slice, file))
-        } catch TorchError.cancelled, DecoderError.interrupted {
-            return
-        } catch DecoderError.unavailable(let reason) {
-            log.error("no decoder can be started: \(reason); trying again")
-            putOff[row.flag + row.study.gateway] = timepiece.monotonic() + Self.retryMilliseconds
-            return
+            outcome.objects.append(try keyImage(result, model, leading, slice, file))
         } catch {
-            failures.append("key-image-failed: \(error)")
+            if passes(error, row) { return }
+            outcome.failures.append("key-image-failed: \(error)")
         }
         if settings.keyObjects {
             do {
-                let image = objects.first { $0.kind == .keyImage }?.reference
-                objects.append(
+                let image = outcome.objects.first { $0.kind == .keyImage }?.reference
+                outcome.objects.append(
                     try result.keyObjects(original: file, title: settings.keyObjectTitle, keyImage: image))
             } catch {
-                failures.append("key-objects-failed: \(error)")
+                outcome.failures.append("key-objects-failed: \(error)")
             }
         }
-        for failure in failures { log.warning("a result could not be made: \(failure)") }
-        let rows = objects.map { object in
+        if let work = try segmentation(result, model, leading, row) {
+            lastNumber += 1
+            request = Request(number: lastNumber, flag: row, evidence: [], deadline: 0, made: (outcome, work))
+            return try fetchNext()
+        }
+        try finish(row, outcome)
+    }
+
+    /// True for an error that says nothing about the study: the worker stops, or no decoder can be started now.
+    private func passes(_ error: any Error, _ row: FlagRow) -> Bool {
+        switch error {
+        case TorchError.cancelled, DecoderError.interrupted: return true
+        case DecoderError.unavailable(let reason):
+            log.error("no decoder can be started: \(reason); trying again")
+            putOff[row.flag + row.study.gateway] = timepiece.monotonic() + Self.retryMilliseconds
+            return true
+        default: return false
+        }
+    }
+
+    private func finish(_ row: FlagRow, _ outcome: Outcome, _ segmentation: SegmentationWork? = nil) throws {
+        var outcome = outcome
+        if let (object, failure) = segmentation?.finish() {
+            outcome.objects += [object].compactMap(\.self)
+            outcome.failures += [failure].compactMap(\.self)
+        }
+        for failure in outcome.failures { log.warning("a result could not be made: \(failure)") }
+        let rows = outcome.objects.map { object in
             ResultRow(
                 study: row.study, modelVersion: row.modelVersion, flag: row.flag, kind: object.kind.rawValue,
                 sopClassUID: object.reference.sopClassUID, sopInstanceUID: object.reference.sopInstanceUID,
@@ -268,7 +315,33 @@ final class ReportRoom: @unchecked Sendable {
         }
         try store.write {
             try $0.finishReport(
-                row, objects: rows, failure: failures.isEmpty ? nil : failures.joined(separator: "; "))
+                row, objects: rows,
+                failure: outcome.failures.isEmpty ? nil : outcome.failures.joined(separator: "; "))
+        }
+    }
+
+    // MARK: Segmenting
+
+    private func segmentation(
+        _ result: StudyResult, _ model: LiveModel, _ leading: FindingResult, _ row: FlagRow
+    ) throws -> SegmentationWork? {
+        guard model.manifest.masks != nil else { return nil }
+        var scores: [(sopInstanceUID: String, gatewayInstance: String, probabilities: [Float])] = []
+        try store.read {
+            try $0.forEachScore(study: row.study, version: row.modelVersion) { scores.append(($0, $1, $2)) }
+        }
+        return SegmentationWork(result, model, leading: leading, scores: scores)
+    }
+
+    private func segment(_ file: Data, _ waiting: Request, _ segmentation: SegmentationWork) throws {
+        do {
+            try segmentation.take(file, slices, heatMaps)
+        } catch {
+            if passes(error, waiting.flag) {
+                request = nil
+            } else {
+                segmentation.skip("\(error)")
+            }
         }
     }
 

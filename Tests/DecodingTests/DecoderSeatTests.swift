@@ -161,6 +161,27 @@ struct DecoderSeatTests {
         _ = try seat.prepare(0..<1, for: small)
     }
 
+    @Test func `A decoder says where a frame lies in the inputs`() throws {
+        let seat = DecoderSeat(try settings())
+        defer { seat.stop() }
+        let file = try instance()
+        _ = try open(file, seat)
+        let placements = try seat.place(0, for: small)
+        let expected = try InstanceReader.read(file) { reader throws(ImagingError) in
+            let frame = Frame()
+            try reader.decode(0, into: frame)
+            var placements: [InputPlacement] = []
+            for preprocessing in small.preprocessings {
+                placements.append(try Preprocessor(preprocessing).placement(of: frame))
+            }
+            return placements
+        }
+        #expect(placements == expected)
+        #expect(failure { _ = try seat.place(7, for: small) }?.reason == .noSuchFrame)
+        // What was asked before goes on.
+        _ = try seat.prepare(0..<1, for: small)
+    }
+
     @Test func `An instance over which two decoders hang is set aside`() throws {
         let seat = DecoderSeat(try settings(seconds: 0.3))
         defer { seat.stop() }
