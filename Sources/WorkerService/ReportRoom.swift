@@ -112,7 +112,8 @@ final class ReportRoom: @unchecked Sendable {
     private func run() {
         ZeroMQ.Thread.nameCurrent("gantry-reports")
         // Scoring goes first and training last. Linux applies it to the calling thread alone.
-        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 15)
+        let own = getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0)
+        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, min(own + 5, 19))
         var failures = 0
         var idlePolls = 0
         while !isStopping.load(ordering: .relaxed) {
