@@ -89,7 +89,7 @@ let package = Package(
         .target(name: "Rounds", dependencies: ["Federation", "Tensors"], swiftSettings: strict),
 
         // MARK: Pixels and gradients
-        // DCMTK and OpenJPEG behind a plain C interface.
+        // DCMTK, libjpeg and OpenJPEG behind a plain C interface.
         .target(
             name: "CImaging",
             // Optimised in debug builds too: tests decode and render many frames.
@@ -97,7 +97,7 @@ let package = Package(
             linkerSettings: [
                 .linkedLibrary("dcmjpeg"), .linkedLibrary("dcmjpls"), .linkedLibrary("dcmimage"),
                 .linkedLibrary("dcmimgle"), .linkedLibrary("dcmdata"), .linkedLibrary("oflog"),
-                .linkedLibrary("ofstd"), .linkedLibrary("openjp2"), .linkedLibrary("z"),
+                .linkedLibrary("ofstd"), .linkedLibrary("jpeg"), .linkedLibrary("openjp2"), .linkedLibrary("z"),
             ]),
         // A DICOM instance to what a model sees.
         .target(name: "Imaging", dependencies: ["CImaging", "ModelPackage", "Statements"], swiftSettings: strict),

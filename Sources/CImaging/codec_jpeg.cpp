@@ -60,6 +60,10 @@ bool decode_here(const Piece &stream, const JpegHeader &header, Cell *out) {
     switch (header.marker) {
         case JpegMarkers::lossless: return decode_jpeg_lossless(stream, header, out);
         case JpegMarkers::ls_frame: return decode_jpeg_ls(stream, header, out);
+        case JpegMarkers::baseline:
+        case JpegMarkers::extended:
+            if constexpr (sizeof(Cell) == 1) return header.precision == 8 && decode_jpeg_sequential(stream, header, out);
+            return false;
         default: return false;
     }
 }

@@ -14,8 +14,8 @@ struct JpegHeader {
 /// Walks the marker segments of a JPEG or JPEG-LS stream (T.81 B.1.1).
 class JpegMarkers {
 public:
-    static constexpr uint8_t start = 0xD8, end = 0xD9, tables = 0xC4, scan = 0xDA, restart = 0xDD, lossless = 0xC3,
-                             ls_frame = 0xF7, ls_parameters = 0xF8;
+    static constexpr uint8_t start = 0xD8, end = 0xD9, tables = 0xC4, scan = 0xDA, restart = 0xDD, baseline = 0xC0,
+                             extended = 0xC1, lossless = 0xC3, ls_frame = 0xF7, ls_parameters = 0xF8;
 
     explicit JpegMarkers(const Piece &stream);
 
@@ -42,6 +42,10 @@ template <typename Cell>
 bool decode_jpeg_lossless(const Piece &stream, const JpegHeader &header, Cell *out);
 template <typename Cell>
 bool decode_jpeg_ls(const Piece &stream, const JpegHeader &header, Cell *out);
+
+/// Decodes a sequential DCT stream of one component of 8 bits with libjpeg, whose samples are those of DCMTK in half the
+/// time; false also where the stream is damaged: what is to be made of it, DCMTK decides.
+bool decode_jpeg_sequential(const Piece &stream, const JpegHeader &header, uint8_t *out);
 
 /// Decodes the stream with DCMTK's codecs.
 Cells decode_with_dcmtk(
