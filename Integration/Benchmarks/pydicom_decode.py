@@ -70,12 +70,6 @@ class BySums:
         return sum(rows[:, i] * w for i, w in zip(index, weight))
 
 
-def by_pillow():
-    from PIL import Image
-
-    return lambda values: np.asarray(Image.fromarray(values).resize((SIZE, SIZE), Image.Resampling.BOX))
-
-
 def by_opencv():
     import cv2
 
@@ -83,7 +77,7 @@ def by_opencv():
     return lambda values: cv2.resize(values, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
 
-RESIZERS = {"numpy-matrices": ByNumpy, "numpy-taps": BySums, "pillow": by_pillow, "opencv": by_opencv}
+RESIZERS = {"numpy-matrices": ByNumpy, "numpy-taps": BySums, "opencv": by_opencv}
 
 
 def model_input(file, plugin, resize):
