@@ -37,9 +37,9 @@ def test_10_faults_with_the_other_host_lose_nothing_and_do_nothing_twice(tmp_pat
 
 
 def test_faults_leave_one_report_and_one_key_image_of_each_study_in_the_archive(tmp_path):
-    kinds = "kill-both,kill-worker,cut-gateway-wal,corrupt-gateway,late-instance"
+    kinds = "kill-both,cut-worker-wal,corrupt-worker,cut-gateway-wal,corrupt-gateway,late-instance"
     status, account, _ = torture(
-        tmp_path / "faults", "--faults", 5, "--seed", 17, "--senders", 1, "--kinds", kinds, "--results")
+        tmp_path / "faults", "--faults", 6, "--seed", 17, "--senders", 1, "--kinds", kinds, "--results")
     assert (account["lost"], account["twice"], account["objects_again"], account["problems"]) == (0, 0, 0, [])
     assert account["told"] == account["flagged"] == account["studies"] > 3
     assert status == 0

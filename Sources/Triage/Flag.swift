@@ -19,6 +19,8 @@ public struct Flag: Codable, Sendable, Equatable {
     public var instances: Counts
     /// Why the study counts as complete, in a final flag.
     public var completeness: Completeness.Reason?
+    /// A report is made of a final flag: until the gateway has it, the study is not done with.
+    public var hasReport: Bool?
     /// How many model versions read the study: so many flags it has when it is finished.
     public var modelVersions: Int
     public var patient: Patient
@@ -103,6 +105,7 @@ public struct Flag: Codable, Sendable, Equatable {
         case arrivedAt = "arrived_at_ms"
         case lastInstanceAt = "last_instance_at_ms"
         case decidedAt = "decided_at_ms"
+        case hasReport = "has_report"
     }
 
     public init(

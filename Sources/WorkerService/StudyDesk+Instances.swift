@@ -189,7 +189,7 @@ extension StudyDesk {
         for reading in study.readings.values where reading.study.slices > 0 {
             let told = try tell(reading, of: study, .final, because: reason, &effects, transaction)
             if settings.results != .off {
-                try transaction.requestReport(told.flag, always: settings.results == .every || !told.told.isEmpty)
+                try transaction.requestReport(told.flag, always: hasReport(told.told))
             }
             if study.row.isHeldOut {
                 let probabilities = reading.study.results.map { ($0.finding, Optional($0.probability)) }
@@ -226,6 +226,7 @@ extension StudyDesk {
             study.nextFlag(reading, state: state, decidedAt: timepiece.unix(), figures: figures), about: study.key,
             transaction)
         flag.completeness = completeness
+        if state == .final, hasReport(Set(flag.findings.filter(\.positive).map(\.finding))) { flag.hasReport = true }
         let document = try JSONEncoder().encode(flag)
         reading.flag.revision = flag.revision
         reading.flag.state = state == .final ? .final : .preliminary
@@ -234,5 +235,10 @@ extension StudyDesk {
         try transaction.save(reading.flag)
         effects.flags.append(reading.flag)
         return reading
+    }
+
+    /// - Parameter findings: the positive ones.
+    private func hasReport(_ findings: Set<String>) -> Bool {
+        settings.results == .every || settings.results == .flagged && !findings.isEmpty
     }
 }

@@ -38,10 +38,12 @@ import Wire
 
     func flag(
         _ study: String, revision: Int, instances: Int, urgency: String = "none", state: String = "final",
-        by worker: ScriptedWorker
+        hasReport: Bool = false, by worker: ScriptedWorker
     ) throws -> (held: Int, receipt: Receipt) {
+        let announced = hasReport ? #","has_report":true"# : ""
         let json = flagJSON(study: study, urgency: urgency, probability: 0.1, state: state)
             .replacingOccurrences(of: #""received":1"#, with: #""received":\#(instances)"#)
+            .replacingOccurrences(of: #""state":"\#(state)""#, with: #""state":"\#(state)"\#(announced)"#)
         try worker.say(.flag(flag: "f-\(study)", revision: revision, studyInstanceUID: study), payload: json)
         let answer = try #require(
             try worker.next { if case .flagAck("f-\(study)", revision, _, _, _) = $0 { true } else { false } })
@@ -89,6 +91,28 @@ import Wire
         }
         let worker = try ScriptedWorker(place.endpoint)
         #expect(try received(by: worker, expecting: 4) == ["b1", "b2", "c1", "c2"])
+    }
+
+    @Test func `a worker without its database gets a finished study again whose report or key image never came`() throws
+    {
+        let gateway = try open()
+        do {
+            let worker = try ScriptedWorker(place.endpoint)
+            for (study, kinds) in [("1.1", []), ("1.2", ["report"]), ("1.3", ["report", "key-image"])] {
+                try handOver(["of \(study)"], of: study, through: gateway, to: worker)
+                _ = try flag(study, revision: 1, instances: 1, hasReport: true, by: worker)
+                for kind in kinds {
+                    let object = "2.25.\(study).\(kind.count)"
+                    try worker.say(
+                        .result(object: object, kind: kind, flag: "f-\(study)", studyInstanceUID: study),
+                        payload: "file")
+                    let answer = try worker.next { if case .resultAck(object, true, _, _) = $0 { true } else { false } }
+                    #expect(answer != nil)
+                }
+            }
+        }
+        let worker = try ScriptedWorker(place.endpoint)
+        #expect(try received(by: worker, expecting: 2) == ["of 1.1", "of 1.2"])
     }
 
     @Test func `who acknowledges an instance of another worker's study gets all of it`() throws {

@@ -46,7 +46,8 @@ extension Store {
     }
 
     /// Gives back the studies of a worker that will not finish them: those without a final flag over all their
-    /// instances by each version that read them.
+    /// instances by each version that read them, and those whose flag announces a report that has
+    /// not come since, or not its key image.
     ///
     /// - Returns: how many instances went back.
     func giveBackUnfinished(workerState: String) throws(SQLiteError) -> Int {
@@ -65,10 +66,14 @@ extension Store {
             worker_state = ?1 AND study IN (
                 SELECT id FROM study s WHERE s.worker_state = ?1
                 AND EXISTS (SELECT 1 FROM outcome o WHERE o.study = s.id AND o.outcome = 'scored')
-                AND (SELECT count(*) FROM flag f WHERE f.study = s.id AND f.state = 'final' AND f.instances >=
+                AND ((SELECT count(*) FROM flag f WHERE f.study = s.id AND f.state = 'final' AND f.instances >=
                         (SELECT count(*) FROM outcome o WHERE o.study = s.id AND o.worker_state <> ''
                             AND o.outcome NOT IN ('own-result', 'labelled', 'unlabelled')))
-                    < max(1, (SELECT ifnull(max(f.model_versions), 1) FROM flag f WHERE f.study = s.id)))
+                    < max(1, (SELECT ifnull(max(f.model_versions), 1) FROM flag f WHERE f.study = s.id))
+                    OR EXISTS (SELECT 1 FROM flag f WHERE f.study = s.id AND f.state = 'final'
+                        AND json_extract(f.json, '$.has_report') = 1
+                        AND (SELECT count(DISTINCT r.kind) FROM result r WHERE r.flag = f.flag
+                            AND r.kind IN ('report', 'key-image') AND r.at_ms >= f.flagged_at_ms) < 2)))
             """, .text(workerState), in: database)
     }
 
