@@ -99,7 +99,7 @@ import Wire
         do {
             let worker = try ScriptedWorker(place.endpoint)
             for (study, kinds) in [("1.1", []), ("1.2", ["report"]), ("1.3", ["report", "key-image"])] {
-                try handOver(["of \(study)"], of: study, through: gateway, to: worker)
+                try handOver(["i\(study)"], of: study, through: gateway, to: worker)
                 _ = try flag(study, revision: 1, instances: 1, hasReport: true, by: worker)
                 for kind in kinds {
                     let object = "2.25.\(study).\(kind.count)"
@@ -112,7 +112,7 @@ import Wire
             }
         }
         let worker = try ScriptedWorker(place.endpoint)
-        #expect(try received(by: worker, expecting: 2) == ["of 1.1", "of 1.2"])
+        #expect(try received(by: worker, expecting: 2) == ["i1.1", "i1.2"])
     }
 
     @Test func `who acknowledges an instance of another worker's study gets all of it`() throws {
