@@ -6,8 +6,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from harness.browser import Browser  # noqa: E402
 from harness.gantry import Hospital, Hub, make_phantoms, new_package  # noqa: E402
+from harness.orthanc import Orthanc  # noqa: E402
 from harness.processes import ROOT, run  # noqa: E402
+from harness.reading_room import Room  # noqa: E402
+from harness.scripted_worker import ScriptedWorker  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +60,14 @@ def start(tmp_path):
     yield Starter()
     for thing in reversed(started):
         thing.stop()
+
+
+@pytest.fixture
+def room(start, tmp_path):
+    orthanc = start.process(Orthanc("gateway", tmp_path / "orthanc"))
+    worker = start.process(ScriptedWorker(orthanc.worker_endpoint)).start()
+    orthanc.start()
+    browser = start.process(Browser(tmp_path / "browser")).start()
+    room = Room(orthanc, worker, browser)
+    room.page.resize(1280, 800)
+    return room
