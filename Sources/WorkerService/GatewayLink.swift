@@ -27,15 +27,22 @@ final class GatewayLink: Sendable {
         var names: [[UInt8]: String] = [:]
         var sessions: [String: String] = [:]
         var heardAt: [String: ContinuousClock.Instant] = [:]
+        /// Connected by name, but silent: without credit until they speak again.
+        var silent: Set<String> = []
         /// Sessions that gave way to a newer one of the same name; they do not come back.
         var replaced: Set<String> = []
         /// Names that were found to be used by two gateways at once.
         var shared: Set<String> = []
         var unreadable = 0
+
+        /// The identities of those that are not silent.
+        var speaking: [[UInt8]] { identities.compactMap { silent.contains($0.key) ? nil : $0.value } }
     }
 
-    /// A gateway that said nothing for so long leaves its credit to the others; it says hello every second.
-    private static let silence = Duration.seconds(15)
+    /// A gateway that said nothing for so long leaves its credit to the others; it says hello every second. It may have
+    /// been killed, or its disk may hold it up: what it sends later is taken as if it had not been silent, since it does
+    /// not know that it was.
+    private let silence: Duration
 
     /// Program version in hellos.
     static let programVersion = "0.1.0"
@@ -62,16 +69,19 @@ final class GatewayLink: Sendable {
 
     /// Binds and starts the thread.
     ///
-    /// - Parameter receipts: what the database holds now.
+    /// - Parameters:
+    ///   - silence: after which a gateway leaves its credit to the others.
+    ///   - receipts: what the database holds now.
     /// - Throws: `ZeroMQError` when the endpoint cannot be bound, `GatewayLinkError` when its place cannot be used,
     ///   `CurveKeyFileError` and `SettingsError` for keys.
     init(
         settings: WorkerSettings, context: Context, ledger: ArrivalLedger, deliveries: Conveyor<Delivery>,
-        events: Conveyor<DeskEvent>, results: Conveyor<ReportEvent>, log: Logger,
+        events: Conveyor<DeskEvent>, results: Conveyor<ReportEvent>, log: Logger, silence: Duration = .seconds(15),
         receipts: @escaping @Sendable () throws -> ReceiptBook
     ) throws {
         self.settings = settings
         self.receipts = receipts
+        self.silence = silence
         self.ledger = ledger
         self.deliveries = deliveries
         self.events = events
@@ -161,7 +171,8 @@ final class GatewayLink: Sendable {
                     guard let frames = try socket.receive() else { break }
                     try receive(frames, &peers, socket)
                 }
-                forgetSilent(&peers)
+                // While the socket is not read, nobody can be heard.
+                if !isFull { noteSilence(&peers) }
                 try sendWaiting(&peers, socket)
             } catch {
                 log.error("gateway socket: \(error)")
@@ -189,6 +200,7 @@ final class GatewayLink: Sendable {
             _ = try socket.send(Self.frames(identity, .error(name: error.name, text: error.description)))
             return
         }
+        if let gateway = peers.names[identity] { hear(gateway, &peers) }
         if case .hello(let gateway, let session, let version, let receipts) = message {
             try greet(gateway, session, version, receipts, identity, payload, &peers, socket)
             return
@@ -234,19 +246,31 @@ final class GatewayLink: Sendable {
         }
     }
 
+    private func hear(_ gateway: String, _ peers: inout Peers) {
+        peers.heardAt[gateway] = .now
+        guard peers.silent.remove(gateway) != nil else { return }
+        log.info("gateway \(gateway) speaks again")
+        connected.withLock { _ = $0.insert(gateway) }
+        mailbox.withLock { $0.isCreditDue = true }
+    }
+
     private func forget(_ gateway: String, _ peers: inout Peers) {
         if let identity = peers.identities.removeValue(forKey: gateway) { peers.names[identity] = nil }
         peers.heardAt[gateway] = nil
+        peers.silent.remove(gateway)
         _ = connected.withLock { $0.remove(gateway) }
         mailbox.withLock { $0.isCreditDue = true }
     }
 
     /// A gateway that was killed says no bye.
-    private func forgetSilent(_ peers: inout Peers) {
+    private func noteSilence(_ peers: inout Peers) {
         let now = ContinuousClock.now
-        for (gateway, heardAt) in peers.heardAt where now - heardAt > Self.silence {
-            forget(gateway, &peers)
-            log.warning("gateway \(gateway) has said nothing for \(Self.silence.components.seconds) s")
+        for (gateway, heardAt) in peers.heardAt where now - heardAt > silence {
+            peers.heardAt[gateway] = nil
+            peers.silent.insert(gateway)
+            _ = connected.withLock { $0.remove(gateway) }
+            mailbox.withLock { $0.isCreditDue = true }
+            log.warning("gateway \(gateway) has said nothing for \(silence.components.seconds) s")
         }
     }
 
@@ -281,10 +305,10 @@ final class GatewayLink: Sendable {
         peers.identities[gateway] = identity
         peers.names[identity] = gateway
         peers.sessions[gateway] = session
-        peers.heardAt[gateway] = .now
+        hear(gateway, &peers)
         let isFirst = connected.withLock { $0.insert(gateway).inserted }
         _ = try socket.send(Self.frames(identity, hello))
-        _ = try socket.send(Self.frames(identity, .credit(bytes: credit(gateways: peers.identities.count))))
+        _ = try socket.send(Self.frames(identity, .credit(bytes: credit(gateways: peers.speaking.count))))
         if isFirst { mailbox.withLock { $0.isCreditDue = true } }
         events.put(.gatewayHello(gateway: gateway, isNew: isNew, receipts: receipts))
         if isNew { results.put(.gatewayHello(gateway: gateway, receipts: receipts)) }
@@ -307,8 +331,8 @@ final class GatewayLink: Sendable {
             return (mailbox.byGateway, mailbox.isCreditDue)
         }
         if isCreditDue {
-            for identity in peers.identities.values {
-                _ = try socket.send(Self.frames(identity, .credit(bytes: credit(gateways: peers.identities.count))))
+            for identity in peers.speaking {
+                _ = try socket.send(Self.frames(identity, .credit(bytes: credit(gateways: peers.speaking.count))))
             }
         }
         for (gateway, messages) in waiting {

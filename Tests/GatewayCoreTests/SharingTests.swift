@@ -136,6 +136,23 @@ import Wire
         #expect(gateway.number("archive", "foreign_flags") == 1)
     }
 
+    @Test func `an instance that a connected worker does not acknowledge is sent again`() throws {
+        let gateway = try open(#", "AcknowledgeSeconds": 1"#)
+        let a = try ScriptedWorker(endpoint("a"), name: "a")
+        try wait(for: 1, at: gateway, a)
+        #expect(host.store("forgotten", instance(of: "1.1"), in: gateway) == 0)
+        let first = try #require(try a.nextInstance())
+        let again = try #require(try a.nextInstance())
+        #expect(again.id == "forgotten" && again.sequence == first.sequence && again.bytes == first.bytes)
+        #expect(host.warnings.contains { $0.contains("AcknowledgeSeconds") })
+        try a.acknowledge(again, study: "1.1")
+        #expect(
+            try eventually {
+                try a.listen()
+                return gateway.number("outbox", "waiting") == 0 && gateway.number("in_flight", "held_bytes") == 0
+            })
+    }
+
     @Test func `two workers of one name are not both taken`() throws {
         let gateway = try open()
         let a = try ScriptedWorker(endpoint("a"), name: "same")

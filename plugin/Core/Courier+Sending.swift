@@ -34,11 +34,12 @@ extension Courier {
 
     private func sendInstances(over index: Int, limit: Int) throws(ZeroMQError) {
         let link = links[index]
+        let now = Clock.steadyMilliseconds()
         while inFlight.count < Courier.mostInFlight, let sent = try link.sendNext(limit: limit) {
             let bytes = sent.payload.count
             inFlight[sent.row.sequence] = InFlight(
                 instance: sent.row.instance, link: index, study: sent.study, sentBytes: bytes,
-                reservedBytes: sent.reservedBytes, rule: sent.rule)
+                sentAtSteadyMilliseconds: now, reservedBytes: sent.reservedBytes, rule: sent.rule)
             inFlightBytes &+= bytes
         }
     }

@@ -86,6 +86,7 @@ extension Courier {
         let now = Clock.steadyMilliseconds()
         guard now >= presenceAtSteadyMilliseconds else { return }
         presenceAtSteadyMilliseconds = now &+ Courier.lookMilliseconds
+        takeBackOverdue(now)
         guard let owners = try? shared.store.owners() else { return }
         let before = presence.away
         let due = presence.look(
@@ -101,6 +102,26 @@ extension Courier {
             noteGivenBack(count)
         }
         if presence.away != before { lookAgainForBacklog() }
+    }
+
+    /// What a worker that is there has not acknowledged for too long is sent again: whatever became of it, a window full
+    /// of such instances would hold up all others. A second copy does no harm.
+    private func takeBackOverdue(_ now: Int64) {
+        let since = now &- shared.settings.acknowledgeSeconds &* 1_000
+        let overdue = inFlight.filter { $0.value.sentAtSteadyMilliseconds < since }
+        guard !overdue.isEmpty else { return }
+        for (sequence, flying) in overdue {
+            inFlight[sequence] = nil
+            inFlightBytes &-= flying.sentBytes
+            if links.indices.contains(flying.link) { links[flying.link].load.land(bytes: flying.sentBytes) }
+            shared.window.release(bytes: flying.reservedBytes)
+            claimed.remove(sequence)
+        }
+        shared.host.warning(
+            "\(overdue.count) instances were sent \(shared.settings.acknowledgeSeconds) s ago and are not acknowledged "
+                + "(setting AcknowledgeSeconds); they are sent again.")
+        shared.live.update { $0.givenBack &+= overdue.count }
+        lookAgainForBacklog()
     }
 
     /// A worker was lost: what it has not acknowledged is looked up again in the outbox.

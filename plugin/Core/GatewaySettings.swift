@@ -5,8 +5,8 @@ import ZeroMQ
 /// What the administrator can set; see `names` for the keys.
 struct GatewaySettings: Sendable, Equatable {
     static let names = [
-        "Name", "Workers", "WorkerKey", "KeyFile", "WorkerUser", "FailOverSeconds", "WindowMegabytes", "StateDirectory",
-        "KeepDays",
+        "Name", "Workers", "WorkerKey", "KeyFile", "WorkerUser", "FailOverSeconds", "AcknowledgeSeconds",
+        "WindowMegabytes", "StateDirectory", "KeepDays",
         "WorklistHours", "Backfill", "LargestInstanceMegabytes", "RefuseWithoutWorkerSeconds",
         "Rules", "ResultTargets",
     ]
@@ -21,6 +21,8 @@ struct GatewaySettings: Sendable, Equatable {
     var workerUser: String
     /// How long the studies of a worker that is away wait for it while another one is there.
     var failOverSeconds: Int64
+    /// After how long an instance that a connected worker does not acknowledge is sent again.
+    var acknowledgeSeconds: Int64
     /// Most bytes of instances in this process.
     var windowBytes: Int
     /// A larger instance is not handed over.
@@ -51,6 +53,7 @@ struct GatewaySettings: Sendable, Equatable {
             return WorkerAddress(endpoint: endpoint, publicKey: key ?? "")
         }
         failOverSeconds = reader.integer("FailOverSeconds", default: 30, in: 0...86_400)
+        acknowledgeSeconds = reader.integer("AcknowledgeSeconds", default: 600, in: 1...86_400)
         keyFile = reader.text("KeyFile", default: "")
         workerUser = reader.text("WorkerUser", default: "", maximumBytes: 64)
         let megabytes = reader.integer("WindowMegabytes", default: 64, in: 1...65_536)

@@ -28,6 +28,7 @@ struct InFlight {
     /// StudyInstanceUID; empty where nobody had to know it.
     var study: String
     var sentBytes: Int
+    var sentAtSteadyMilliseconds: Int64
     var reservedBytes: Int
     var rule: String?
 }
