@@ -149,8 +149,10 @@ def settle(stream, gateway, quiet_seconds, say, results=False):
         status = gateway.status()
         waiting = status["outbox"]["waiting"] if status and status.get("outbox") else -1
         version = live_version(status)
-        # One by one, as a busy gateway with many studies takes long to answer for all of them.
-        still_open = [study for study in still_open if not judge(study, gateway, version, results)[0].is_good]
+        # One by one, as a busy gateway with many studies takes long to answer for all of them; and not while it has
+        # more important things to do.
+        if waiting == 0:
+            still_open = [study for study in still_open if not judge(study, gateway, version, results)[0].is_good]
         if waiting == 0 and not still_open:
             account = draw_up(stream, gateway, results)
             time.sleep(quiet_seconds + 1)

@@ -108,12 +108,14 @@ class Bench:
 
     def _follow_clock(self, process):
         """Makes a process follow the file `clock`. libfaketime sets an environment variable when it is loaded, after
-        which a Swift program does not find its arguments; `env` takes that on itself and becomes the program."""
+        which a Swift program does not find its arguments; `env` takes that on itself and becomes the program. Its “fix”
+        for waiting on a monotonic clock ends each such wait at once, which kept Orthanc's threads spinning."""
         library = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")[0]
         process.command.insert(0, "/usr/bin/env")
         process.environment.update(
             LD_PRELOAD=library, FAKETIME_TIMESTAMP_FILE=str(self.clock), FAKETIME_CACHE_DURATION="1",
-            FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1", NO_FAKE_STAT="1")
+            FAKETIME_DONT_FAKE_MONOTONIC="1", FAKETIME_FORCE_MONOTONIC_FIX="0", DONT_FAKE_MONOTONIC="1",
+            NO_FAKE_STAT="1")
 
     def _disk(self, name, megabytes, can_mount):
         path = self.folder / f"{name}-state"
