@@ -122,16 +122,28 @@ def test_a_site_chooses_its_threshold_on_held_out_labels_and_every_flag_says_wha
 
     said = run(GANTRY, "model", "status", "--state", hospital.worker.state)
     assert "this site, for a sensitivity 0.95" in said and f"{len(scored)} labels" in said
+    database = hospital.worker.state / "worker.sqlite"
+    assert "operating-point-calibrated" in run(GANTRY, "audit", "show", database)
+
+    # A database that is lost takes the labels along, and not the threshold.
+    hospital.worker.kill()
+    for file in hospital.worker.state.glob("worker.sqlite*"):
+        file.write_bytes(b"not a database at all" * 1000)
+    hospital.worker.start()
+    hospital.orthanc.send(later[2].files)
+    finding = hospital.wait_for_flags([later[2].uid], 180)[later[2].uid][0]["findings"][0]
+    assert finding["threshold"] == point["threshold"] and finding["operating_point"] == "site"
+    assert "back from their copy: 1" in hospital.worker.process.log_text()
+
     status, said = calibrate(hospital, "--reset")
     assert status == 0, said
     wait_until("the package's threshold counts again", lambda: grounds(hospital).get("operating_point") == "package", 180)
-    hospital.orthanc.send(later[2].files)
-    finding = hospital.wait_for_flags([later[2].uid])[later[2].uid][0]["findings"][0]
+    hospital.orthanc.send(later[3].files)
+    finding = hospital.wait_for_flags([later[3].uid], 180)[later[3].uid][0]["findings"][0]
     assert finding["threshold"] == 0.5 and finding["operating_point"] == "package"
-    database = hospital.worker.state / "worker.sqlite"
     assert "none changed or missing" in run(GANTRY, "audit", "verify", database)
     record = run(GANTRY, "audit", "show", database)
-    assert "operating-point-calibrated" in record and "operating-point-reset" in record
+    assert "operating-point-recovered" in record and "operating-point-reset" in record
 
     xml.etree.ElementTree.parse(picture)
     page = start.process(Browser(tmp_path / "browser", width=600, height=840)).start().page

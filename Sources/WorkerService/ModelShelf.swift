@@ -88,21 +88,22 @@ final class ModelShelf: Sendable {
         }
         let version = try version ?? ownVersion(of: package)
         let at = now()
-        try store.write { transaction in
+        let lost = try store.write { transaction in
             try transaction.install(
                 PackageRow(package: package.hash, manifest: package.manifest, isActive: true, installedAt: at))
-            if try transaction.liveVersion(package: package.hash) == nil {
-                try transaction.save(
-                    VersionRow(version: version, round: round, state: .live, decidedAt: at, isReportDue: true))
-                try transaction.audit(
-                    "version-live",
-                    [
-                        "package": package.hash.hex, "version": version.id.hex, "round": String(round),
-                        "why": "first version of the package",
-                    ])
-            }
+            guard try transaction.liveVersion(package: package.hash) == nil else { return [OperatingPointRow]() }
+            try transaction.save(
+                VersionRow(version: version, round: round, state: .live, decidedAt: at, isReportDue: true))
+            try transaction.audit(
+                "version-live",
+                [
+                    "package": package.hash.hex, "version": version.id.hex, "round": String(round),
+                    "why": "first version of the package",
+                ])
+            return try transaction.loseOperatingPoints(ofOthersThan: version, at: at)
         }
         log.info("model \(package.manifest.name) installed, version \(version.id.short) is live")
+        for point in lost { log.warnOfLost(point) }
         try refresh()
     }
 

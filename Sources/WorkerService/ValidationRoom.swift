@@ -79,7 +79,7 @@ final class ValidationRoom: @unchecked Sendable {
                 isFailing = false
             } catch {
                 // Said once; the next look tries again.
-                if !isFailing { log.error("figures on held-out labels cannot be kept: \(error)") }
+                if !isFailing { log.error("this site's figures and thresholds cannot be kept: \(error)") }
                 isFailing = true
             }
         }
@@ -90,8 +90,9 @@ final class ValidationRoom: @unchecked Sendable {
         let (decision, point) = try store.read { (try $0.lastDecision(), try $0.lastOperatingPoint()) }
         if point != lastOperatingPoint {
             try shelf.refresh()
-            lastOperatingPoint = point
             board.versionsChanged()
+            try store.copyOperatingPoints()
+            lastOperatingPoint = point
         }
         let now = timepiece.monotonic()
         guard isRung || decision != lastDecision || now - lastLookAt >= Self.longestMilliseconds else { return }

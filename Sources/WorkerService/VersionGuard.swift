@@ -150,13 +150,18 @@ struct VersionGuard {
                 new: cases.map { ScoredStudy(probability: $0.candidate, isPresent: $0.present) }, at: next.decidedAt)
             guard let carried else { continue }
             try transaction.add(carried)
-            if carried.origin == .lost {
-                log.warning(
-                    """
-                    version \(next.version.id.short) flags \(finding) from the package's threshold on, not this site's: \
-                    \(carried.reason); gantry model calibrate chooses a new one
-                    """)
-            }
+            if carried.origin == .lost { log.warnOfLost(carried) }
         }
+    }
+}
+
+extension Logger {
+    /// Says that a version does without the threshold of this site, and why.
+    func warnOfLost(_ point: OperatingPointRow) {
+        warning(
+            """
+            version \(point.version.id.short) flags \(point.finding) from the package's threshold on, not this site's: \
+            \(point.reason); gantry model calibrate chooses a new one
+            """)
     }
 }

@@ -52,6 +52,14 @@ public final class Worker: Sendable {
                 gateways hand over again what was not finished
                 """)
         }
+        do {
+            let recovered = try store.recoverOperatingPoints()
+            if recovered > 0 {
+                log.notice("thresholds of this site that the database lacked, back from their copy: \(recovered)")
+            }
+        } catch let error as OperatingPointsError {
+            log.error("\(error)")
+        }
         let models = LiveModels()
         let shelf = ModelShelf(store: store, models: models, log: log, timepiece: timepiece)
         for package in settings.packages { try shelf.install(from: package) }

@@ -73,8 +73,10 @@ extension ModelCommand {
             let store = try target.store()
             do {
                 // One transaction, so that no other version goes live between looking and choosing.
+                if !dryRun { try store.recoverOperatingPoints() }
                 let lines = try dryRun ? store.read(decide) : store.write(decide)
                 print(lines.joined(separator: "\n"))
+                if !dryRun { try store.copyOperatingPoints() }
             } catch let refusal as CalibrationRefusal {
                 FileHandle.standardError.write(Data("refused: \(refusal)\n\(advice(refusal))\n".utf8))
                 throw ExitCode.failure

@@ -130,6 +130,72 @@ import WorkerStore
         #expect(try trained.store.read { try $0.heldOutStudies(version: live.id) }.isEmpty)
     }
 
+    // MARK: A database that was lost
+
+    /// The database's files are gone; the rest of the state folder stays.
+    private func storeAfterLoss() throws -> WorkerStore {
+        for suffix in ["", "-wal", "-shm"] {
+            try? FileManager.default.removeItem(at: folder.url.appending(path: "worker.sqlite\(suffix)"))
+        }
+        return try WorkerStore(directory: folder.url)
+    }
+
+    @Test func `A fresh database has the site's thresholds again, once, with an audit entry`() throws {
+        try choose(0.6)
+        try choose(0.7)
+        let before = try desk.store.read { try $0.operatingPointHistory(package: live.package) }
+        let store = try storeAfterLoss()
+        #expect(try store.recoverOperatingPoints() == 2)
+        #expect(try store.recoverOperatingPoints() == 0)
+        #expect(try store.read { try $0.operatingPointHistory(package: live.package) } == before)
+        try store.verifyAudit()
+        try store.addModel(manifest(), live)
+        let models = LiveModels()
+        let shelf = ModelShelf(store: store, models: models, log: desk.log, timepiece: clock.timepiece)
+        try shelf.refresh()
+        let model = try #require(models.all.first)
+        #expect(model.manifest.findings[0].threshold == 0.7 && model.siteFindings == ["bleed"])
+    }
+
+    @Test func `What an older database lacks is added to what it has`() throws {
+        try choose(0.6)
+        let copy = folder.url.appending(path: "operating-points.json")
+        let older = try Data(contentsOf: copy)
+        try choose(nil, .reset)
+        #expect(try Data(contentsOf: copy) != older)
+        let store = try storeAfterLoss()
+        try store.write {
+            try $0.add(
+                OperatingPointRow(
+                    version: live, finding: "bleed", origin: .calibrated, threshold: 0.6, goal: .sensitivity(0.95),
+                    minimumPerClass: 1, positives: 1, negatives: 1, by: "admin", at: 1))
+        }
+        #expect(try store.recoverOperatingPoints() == 1)
+        #expect(try store.read { try $0.operatingPoints(live)["bleed"]?.origin } == .reset)
+    }
+
+    @Test func `A copy that cannot be read is set aside and said`() throws {
+        try choose(0.7)
+        try Data("[{".utf8).write(to: folder.url.appending(path: "operating-points.json"))
+        let store = try storeAfterLoss()
+        let error = #expect(throws: OperatingPointsError.self) { try store.recoverOperatingPoints() }
+        let aside = try #require(error?.path)
+        #expect(aside.contains("operating-points.json.damaged-") && FileManager.default.fileExists(atPath: aside))
+        #expect(try store.recoverOperatingPoints() == 0)
+    }
+
+    @Test func `A version that goes live in place of a lost one says that it lacks the site's threshold`() throws {
+        try choose(0.7)
+        let store = try storeAfterLoss()
+        try store.recoverOperatingPoints()
+        let own = version("own")
+        try store.addModel(manifest(), own)
+        let lost = try store.write { try $0.loseOperatingPoints(ofOthersThan: own, at: 5) }
+        #expect(lost.map(\.finding) == ["bleed"] && lost[0].reason.contains(live.id.short))
+        #expect(try store.read { try $0.operatingPoints(own)["bleed"] } == lost[0])
+        #expect(try store.write { try $0.loseOperatingPoints(ofOthersThan: live, at: 6) }.isEmpty)
+    }
+
     @Test func `Flags from before there were figures are read as they are`() throws {
         let flag = try flag("1.1", 0.6)
         var object = try #require(JSONSerialization.jsonObject(with: JSONEncoder().encode(flag)) as? [String: Any])
