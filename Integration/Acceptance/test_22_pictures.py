@@ -67,7 +67,7 @@ def stored(hospital, study, *kinds):
         results = (hospital.orthanc.study(study.uid) or {}).get("results", [])
         by_kind = {entry["kind"]: entry["object"] for entry in results if entry["state"] == "stored"}
         return all(kind in by_kind for kind in kinds) and by_kind
-    return wait_until(f"{', '.join(kinds)} of {study.uid}", found, 120)
+    return wait_until(f"{', '.join(kinds)} of {study.uid}", found, 240)
 
 
 def download(hospital, sop_instance_uid, path):
@@ -167,7 +167,53 @@ print(json.dumps({
     assert flag["findings"][0]["evidence"][0]["sop_instance"] in {frame["source"] for frame in read["frames"]}
 
     # They are Gantry's own: handed over like any other object, and neither scored nor part of the study.
-    wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0, 90)
+    wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0, 240)
     wait_until("own results are known",
-               lambda: hospital.orthanc.get("/gantry/status")["outcomes"].get("own-result", 0) >= 3, 90)
+               lambda: hospital.orthanc.get("/gantry/status")["outcomes"].get("own-result", 0) >= 3, 240)
     assert hospital.orthanc.final_flags(study.uid)[0]["instances"]["received"] == len(study.files)
+
+
+def test_a_segmentation_of_a_multi_frame_image_names_the_frames(start, blood, readers, tmp_path):
+    """Each study as one enhanced image, as newer scanners send it."""
+    hospital = start.hospital(packages=[blood], worker={"results": "flagged", "resend_seconds": 1}).start()
+    studies = make_phantoms(tmp_path / "bleeds", studies=4, seed=5, slices=12, prevalence=1)
+    for study in studies:
+        image = tmp_path / f"{study.uid}.dcm"
+        run(readers, "-c", """
+import sys, pydicom, highdicom
+highdicom.legacy.LegacyConvertedEnhancedCTImage(
+    [pydicom.dcmread(file) for file in sys.argv[2:]], series_instance_uid=highdicom.UID(), series_number=1,
+    sop_instance_uid=highdicom.UID(), instance_number=1).save_as(sys.argv[1])
+""", image, *study.files)
+        study.files = [image]
+        hospital.orthanc.send(study.files)
+    flags = hospital.wait_for_flags([study.uid for study in studies], 240)
+    study = next(study for study in studies if flags[study.uid][0]["findings"][0]["positive"])
+    evidence = flags[study.uid][0]["findings"][0]["evidence"]
+    segmentation = download(hospital, stored(hospital, study, "segmentation")["segmentation"], tmp_path / "segmentation.dcm")
+    assert_valid(segmentation)
+    read = json.loads(run(readers, "-c", """
+import json, sys, numpy, pydicom, highdicom
+segmentation = highdicom.seg.segread(sys.argv[1])
+source = pydicom.dcmread(sys.argv[2])
+shared = source.SharedFunctionalGroupsSequence[0]
+frames = []
+pixels = segmentation.pixel_array.reshape(-1, source.Rows, source.Columns)
+for mask, groups in zip(pixels, segmentation.PerFrameFunctionalGroupsSequence):
+    named = groups.DerivationImageSequence[0].SourceImageSequence[0]
+    number = int(named.ReferencedFrameNumber)
+    own = source.PerFrameFunctionalGroupsSequence[number - 1]
+    change = (own if "PixelValueTransformationSequence" in own else shared).PixelValueTransformationSequence[0]
+    values = source.pixel_array[number - 1] * float(change.RescaleSlope) + float(change.RescaleIntercept)
+    frames.append({
+        "source": named.ReferencedSOPInstanceUID == source.SOPInstanceUID, "number": number,
+        "median": float(numpy.median(values[mask > 0])),
+        "place": [float(v) for v in groups.PlanePositionSequence[0].ImagePositionPatient]
+                 == [float(v) for v in own.PlanePositionSequence[0].ImagePositionPatient]})
+print(json.dumps({"frames": frames, "sources": len(segmentation.get_source_image_uids())}))
+""", segmentation, *study.files).splitlines()[-1])
+    assert read["sources"] == 1
+    assert len({frame["number"] for frame in read["frames"]}) == len(read["frames"]) >= 1
+    assert evidence[0]["frame"] + 1 in {frame["number"] for frame in read["frames"]}
+    for frame in read["frames"]:
+        assert frame["source"] and frame["place"] and 50 < frame["median"] < 95, frame

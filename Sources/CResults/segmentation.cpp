@@ -29,6 +29,7 @@ struct Plane {
     OFString sop_instance_uid;
     Uint16 rows = 0;
     Uint16 columns = 0;
+    Sint32 frames = 1;
     std::array<OFString, 3> position;
     std::array<OFString, 6> orientation;
     std::array<OFString, 2> spacing;
@@ -76,6 +77,8 @@ Plane plane_of(const void *original, size_t count, uint32_t frame) {
     need(
         image.findAndGetUint16(DCM_Rows, plane.rows).good() && image.findAndGetUint16(DCM_Columns, plane.columns).good(),
         "rows and columns");
+    // An image of one frame need not say so.
+    static_cast<void>(image.findAndGetSint32(DCM_NumberOfFrames, plane.frames));
     need(
         image.findAndGetOFString(DCM_SOPClassUID, plane.sop_class_uid).good() &&
             image.findAndGetOFString(DCM_SOPInstanceUID, plane.sop_instance_uid).good(),
@@ -170,7 +173,8 @@ void add_frame(gr_object &object, uint16_t segment, const Plane &plane, uint32_t
     ImageSOPInstanceReferenceMacro source;
     check(source.setReferencedSOPClassUID(plane.sop_class_uid), "source image");
     check(source.setReferencedSOPInstanceUID(plane.sop_instance_uid), "source image");
-    if (frame > 0) check(source.addReferencedFrameNumber(static_cast<Uint16>(frame + 1)), "source image");
+    // Type 1C: of an image of several frames, each is named.
+    if (plane.frames > 1) check(source.addReferencedFrameNumber(static_cast<Uint16>(frame + 1)), "source image");
     OFVector<ImageSOPInstanceReferenceMacro> sources;
     sources.push_back(source);
     std::unique_ptr<FGDerivationImage> derivation(DcmSegmentation::createDerivationImageFG(sources, ""));

@@ -11,7 +11,7 @@ import Triage
 /// A phantom study and what a model might say about it.
 struct Example {
     let study: PhantomStudy
-    let originals: [Data]
+    var originals: [Data]
     let images: [InstanceReference]
     let manifest: Manifest
     let version = ModelVersion(package: Hash(of: Data("package".utf8)), parameters: Hash(of: Data("0".utf8)))

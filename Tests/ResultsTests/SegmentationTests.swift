@@ -47,6 +47,27 @@ struct SegmentationTests {
         #expect(OwnResult.matches(manufacturer: made.manufacturer, sopClassUID: made.sopClassUID?.text))
     }
 
+    @Test func `of an image with several frames each frame is named, the first one too`() throws {
+        var example = try Example()
+        // NumberOfFrames 2 before Rows, explicit little endian.
+        let rows = try #require(example.originals[2].range(of: Data([0x28, 0, 0x10, 0]) + Data("US".utf8)))
+        let frames = Data([0x28, 0, 0x08, 0]) + Data("IS".utf8) + Data([2, 0]) + Data("2 ".utf8)
+        example.originals[2].insert(contentsOf: frames, at: rows.lowerBound)
+        let result = example.result()
+        let draft = try SegmentationDraft(
+            result, original: example.originals[2], sopInstanceUID: example.images[2].sopInstanceUID, frame: 1)
+        for (slice, frame) in [(2, 1), (2, 0), (3, 0)] {
+            try draft.add(
+                result.flag.findings[0], original: example.originals[slice],
+                sopInstanceUID: example.images[slice].sopInstanceUID, frame: frame,
+                mask: [Bool](repeating: true, count: 4096), rows: 64, columns: 64)
+        }
+        let file = try draft.finish().file
+        let named = try Tool.dcmdump.says(["+P", "0008,1160"], about: file)
+        #expect(named.split(separator: "\n").map { $0.contains("[2]") ? 2 : $0.contains("[1]") ? 1 : 0 } == [2, 1])
+        #expect(try Tool.errors(in: file) == [])
+    }
+
     @Test func `the same slices give the same file`() throws {
         let example = try Example()
         #expect(try segmentation(example).file == segmentation(example).file)
