@@ -13,6 +13,8 @@ struct OpenStudy {
         var flag: FlagRow
         /// Positive findings that the gateway was told about.
         var told: Set<String>
+        /// Whether the last flag announced a report about it.
+        var hasReport = false
         var example: ExampleRow
     }
 

@@ -189,7 +189,7 @@ extension StudyDesk {
         for reading in study.readings.values where reading.study.slices > 0 {
             let told = try tell(reading, of: study, .final, because: reason, &effects, transaction)
             if settings.results != .off {
-                try transaction.requestReport(told.flag, always: hasReport(told.told))
+                try transaction.requestReport(told.flag, always: told.hasReport)
             }
             if study.row.isHeldOut {
                 let probabilities = reading.study.results.map { ($0.finding, Optional($0.probability)) }
@@ -226,12 +226,13 @@ extension StudyDesk {
             study.nextFlag(reading, state: state, decidedAt: timepiece.unix(), figures: figures), about: study.key,
             transaction)
         flag.completeness = completeness
-        if state == .final, hasReport(Set(flag.findings.filter(\.positive).map(\.finding))) { flag.hasReport = true }
+        reading.told = Set(flag.findings.filter(\.positive).map(\.finding))
+        reading.hasReport = state == .final && hasReport(reading.told)
+        if reading.hasReport { flag.hasReport = true }
         let document = try JSONEncoder().encode(flag)
         reading.flag.revision = flag.revision
         reading.flag.state = state == .final ? .final : .preliminary
         reading.flag.document = String(decoding: document, as: UTF8.self)
-        reading.told = Set(flag.findings.filter(\.positive).map(\.finding))
         try transaction.save(reading.flag)
         effects.flags.append(reading.flag)
         return reading
