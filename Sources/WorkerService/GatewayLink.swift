@@ -62,7 +62,7 @@ final class GatewayLink: Sendable {
     private let isScoring = Atomic<Bool>(false)
     private let isStopping = Atomic<Bool>(false)
     private let wakeup: Wakeup
-    private let thread = Mutex<ZeroMQ.Thread?>(nil)
+    private let thread = OwnThread()
     /// The endpoint that is bound, with the port that was chosen for `*`.
     let endpoint: String
     private let connected = Mutex<Set<String>>([])
@@ -101,9 +101,7 @@ final class GatewayLink: Sendable {
         }
         endpoint = socket.lastEndpoint
         let sockets = Sockets(socket, monitor)
-        let thread = ZeroMQ.Thread { [self] in self.run(sockets.gateways, sockets.monitor) }
-        try thread.start()
-        self.thread.withLock { $0 = thread }
+        try thread.start { [self] in self.run(sockets.gateways, sockets.monitor) }
     }
 
     private struct Sockets: @unchecked Sendable {
@@ -147,10 +145,7 @@ final class GatewayLink: Sendable {
     func stop() {
         isStopping.store(true, ordering: .relaxed)
         wakeup.signal()
-        thread.withLock { thread in
-            defer { thread = nil }
-            return thread
-        }?.join()
+        thread.join()
         door.stop()
     }
 

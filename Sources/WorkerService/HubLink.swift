@@ -21,7 +21,7 @@ final class HubLink: Sendable {
     private let settings: WorkerSettings
     private let stopping = Atomic<Bool>(false)
     private let wakeup: Wakeup
-    private let thread = Mutex<ZeroMQ.Thread?>(nil)
+    private let thread = OwnThread()
 
     var isStopping: Bool { stopping.load(ordering: .relaxed) }
 
@@ -43,14 +43,12 @@ final class HubLink: Sendable {
         self.log = log
         wakeup = try Wakeup()
         let transcript = try settings.transcript.map { NotShared(try Transcript($0)) }
-        let thread = ZeroMQ.Thread { [self] in
+        try thread.start { [self] in
             let connection = HubConnection(
                 endpoint: hub, hubKey: hubKey, keys: keys, context: context, wakeup: wakeup,
                 transcript: transcript?.value, timepiece: timepiece)
             self.run(connection)
         }
-        try thread.start()
-        self.thread.withLock { $0 = thread }
     }
 
     private struct NotShared<Value>: @unchecked Sendable {
@@ -66,10 +64,7 @@ final class HubLink: Sendable {
     func stop() {
         stopping.store(true, ordering: .relaxed)
         wakeup.signal()
-        thread.withLock { thread in
-            defer { thread = nil }
-            return thread
-        }?.join()
+        thread.join()
     }
 
     private func run(_ connection: HubConnection) {

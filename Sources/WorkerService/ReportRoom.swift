@@ -56,7 +56,7 @@ final class ReportRoom: @unchecked Sendable {
     private let gateways: @Sendable () -> Set<String>
     private let post: @Sendable (_ gateway: String, _ message: ToGateway, _ payload: [UInt8]) -> Void
     private let isStopping = Atomic<Bool>(false)
-    private let thread = Mutex<ZeroMQ.Thread?>(nil)
+    private let thread = OwnThread()
 
     // Unchecked: touched by the room's own thread alone.
     private var request: Request?
@@ -93,9 +93,7 @@ final class ReportRoom: @unchecked Sendable {
             log.warning("\(error)")
             board.decoderFailed(error.name)
         }
-        let thread = ZeroMQ.Thread { [self] in self.run() }
-        try thread.start()
-        self.thread.withLock { $0 = thread }
+        try thread.start { [self] in self.run() }
     }
 
     /// Ends the thread; the event conveyor has to be closed first. A study that it works on is begun again by the next
@@ -103,10 +101,7 @@ final class ReportRoom: @unchecked Sendable {
     func stop() {
         isStopping.store(true, ordering: .relaxed)
         slices.interrupt()
-        thread.withLock { thread in
-            defer { thread = nil }
-            return thread
-        }?.join()
+        thread.join()
     }
 
     private func run() {

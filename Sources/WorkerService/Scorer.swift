@@ -2,10 +2,8 @@
 import Foundation
 import Logging
 import ModelPackage
-import Synchronization
 import Tensors
 import Torch
-import ZeroMQ
 
 /// The thread that runs models. It takes what waits for one version, across studies, as much as one forward pass holds, so
 /// that what is scored is told before the next pass. Versions are loaded before their first study comes, where there is time.
@@ -28,7 +26,7 @@ final class Scorer: Sendable {
     private let batchSlices: Int
     private let threads: Int
     private let log: Logger
-    private let thread = Mutex<ZeroMQ.Thread?>(nil)
+    private let thread = OwnThread()
 
     init(
         settings: WorkerSettings, jobs: Conveyor<ScoringJob>, events: Conveyor<DeskEvent>, models: LiveModels,
@@ -41,17 +39,12 @@ final class Scorer: Sendable {
         self.log = log
         batchSlices = settings.batchSlices
         threads = settings.threads
-        let thread = ZeroMQ.Thread { [self] in self.run() }
-        try thread.start()
-        self.thread.withLock { $0 = thread }
+        try thread.start { [self] in self.run() }
     }
 
     /// Ends the thread after the batch it works on; the job conveyor has to be closed first.
     func stop() {
-        thread.withLock { thread in
-            defer { thread = nil }
-            return thread
-        }?.join()
+        thread.join()
     }
 
     private func run() {

@@ -7,7 +7,6 @@ import Synchronization
 import Triage
 import Wire
 import WorkerStore
-import ZeroMQ
 
 /// The one thread that commits: instances, flags, labels. It decides when a study is complete, and it is the only one
 /// that acknowledges, always after the commit.
@@ -71,7 +70,7 @@ final class StudyDesk: @unchecked Sendable {
     private let board: StatusBoard
     private let post: @Sendable (_ gateway: String, _ message: ToGateway, _ payload: [UInt8]) -> Void
     private let isStopping = Atomic<Bool>(false)
-    private let thread = Mutex<ZeroMQ.Thread?>(nil)
+    private let thread = OwnThread()
 
     // Touched by the desk's thread alone.
     var studies: [StudyKey: OpenStudy] = [:]
@@ -110,18 +109,13 @@ final class StudyDesk: @unchecked Sendable {
 
     /// Starts the thread; studies that were open when the last process ended get their quiet period anew.
     func start() throws {
-        let thread = ZeroMQ.Thread { [self] in self.run() }
-        try thread.start()
-        self.thread.withLock { $0 = thread }
+        try thread.start { [self] in self.run() }
     }
 
     /// Ends the thread after the batch it works on; the event conveyor has to be closed first.
     func stop() {
         isStopping.store(true, ordering: .relaxed)
-        thread.withLock { thread in
-            defer { thread = nil }
-            return thread
-        }?.join()
+        thread.join()
     }
 
     /// Puts the studies on the desk that were open when the last process ended.

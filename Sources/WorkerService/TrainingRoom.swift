@@ -7,7 +7,6 @@ import Synchronization
 import Tensors
 import Torch
 import WorkerStore
-import ZeroMQ
 
 /// The thread that learns: it judges new versions and trains in open rounds, at low priority, and lets triage go first.
 final class TrainingRoom: Sendable {
@@ -34,7 +33,7 @@ final class TrainingRoom: Sendable {
     private let state = Mutex(State())
     private let bell = Conveyor<Void>()
     private let isStopping = Atomic<Bool>(false)
-    private let thread = Mutex<ZeroMQ.Thread?>(nil)
+    private let thread = OwnThread()
     private let onDecision = Mutex<@Sendable () -> Void>({})
     private let onScores = Mutex<@Sendable () -> Void>({})
 
@@ -48,9 +47,7 @@ final class TrainingRoom: Sendable {
         self.board = board
         self.timepiece = timepiece
         self.log = log
-        let thread = ZeroMQ.Thread { [self] in self.run() }
-        try thread.start()
-        self.thread.withLock { $0 = thread }
+        try thread.start { [self] in self.run() }
     }
 
     /// - Parameter body: called on the room's thread when a version was decided or a delta is ready.
@@ -78,10 +75,7 @@ final class TrainingRoom: Sendable {
     func stop() {
         isStopping.store(true, ordering: .relaxed)
         bell.close()
-        thread.withLock { thread in
-            defer { thread = nil }
-            return thread
-        }?.join()
+        thread.join()
     }
 
     private func run() {

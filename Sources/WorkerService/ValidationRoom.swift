@@ -5,7 +5,6 @@ import ModelPackage
 import Statistics
 import Synchronization
 import WorkerStore
-import ZeroMQ
 
 /// The thread that keeps the site's own figures and operating points: it notices new labels, new versions and what
 /// `gantry model calibrate` wrote, computes the figures of what is live, and lets the next flags use both.
@@ -25,7 +24,7 @@ final class ValidationRoom: @unchecked Sendable {
     private let log: Logger
     private let bell = Conveyor<Void>()
     private let isStopping = Atomic<Bool>(false)
-    private let thread = Mutex<ZeroMQ.Thread?>(nil)
+    private let thread = OwnThread()
 
     // Touched by the room's thread alone, after the start.
     private var lastDecision: Int64 = -1
@@ -49,9 +48,7 @@ final class ValidationRoom: @unchecked Sendable {
     }
 
     func start() throws {
-        let thread = ZeroMQ.Thread { [self] in self.run() }
-        try thread.start()
-        self.thread.withLock { $0 = thread }
+        try thread.start { [self] in self.run() }
     }
 
     /// There are new scores of held-out studies. Any thread.
@@ -62,10 +59,7 @@ final class ValidationRoom: @unchecked Sendable {
     func stop() {
         isStopping.store(true, ordering: .relaxed)
         bell.close()
-        thread.withLock { thread in
-            defer { thread = nil }
-            return thread
-        }?.join()
+        thread.join()
     }
 
     private func run() {
