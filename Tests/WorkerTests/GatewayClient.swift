@@ -11,6 +11,9 @@ final class GatewayClient {
 
     let name: String
     private let socket: Socket
+    /// What the last hello said; nil before the first.
+    private var session: String?
+    private var greetedAt = Date.distantPast
     private var sequence: Int64 = 0
     var receipts = ReceiptBook(state: "gateway-state", serial: 1)
     /// Everything that came, in order.
@@ -36,6 +39,8 @@ final class GatewayClient {
     }
 
     func hello(session: String = "s1") throws {
+        self.session = session
+        greetedAt = Date()
         try send(.hello(gateway: name, session: session, version: "1", receipts: receipts))
     }
 
@@ -66,7 +71,7 @@ final class GatewayClient {
     }
 
     func send(frames: [Data]) throws {
-        let deadline = Date(timeIntervalSinceNow: 20)
+        let deadline = Date(timeIntervalSinceNow: 60)
         while try !socket.send(frames.map { Frame(Array($0)) }) {
             guard Date() < deadline else { throw TimedOut() }
             usleep(1000)
@@ -82,10 +87,12 @@ final class GatewayClient {
     }
 
     /// Receives until `condition` holds; acknowledges flags unless told not to.
-    func wait(seconds: Double = 60, acknowledging: Bool = true, until condition: () throws -> Bool) throws {
+    func wait(seconds: Double = 180, acknowledging: Bool = true, until condition: () throws -> Bool) throws {
         let deadline = Date(timeIntervalSinceNow: seconds)
         while try !condition() {
             guard Date() < deadline else { throw TimedOut() }
+            // A worker forgets a gateway that is silent for 15 s, which it takes to make objects on a busy machine.
+            if let session, Date().timeIntervalSince(greetedAt) > 5 { try hello(session: session) }
             try waitForInput(on: [socket], or: nil, timeoutMilliseconds: 50)
             while let frames = try socket.receive() { try take(frames, acknowledging) }
         }

@@ -30,7 +30,8 @@ import WorkerStore
         var settings = WorkerSettings(state: folder.url.appending(path: "state", directoryHint: .isDirectory))
         settings.endpoint = "ipc://\(folder.url.path)/worker.ipc"
         settings.packages = [package]
-        settings.quietSeconds = 0.3
+        // Longer than this thread may stall between two instances: a study that is flagged early has more objects.
+        settings.quietSeconds = 1
         settings.resendSeconds = 0.5
         settings.threads = 1
         settings.results = results
