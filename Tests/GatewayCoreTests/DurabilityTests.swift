@@ -54,7 +54,7 @@ import Wire
     /// The instances that a worker gets, without acknowledging them.
     func received(by worker: ScriptedWorker, expecting count: Int) throws -> Set<String> {
         var names: Set<String> = []
-        while let instance = try worker.nextInstance(within: names.count < count ? 10 : 0.5) {
+        while let instance = try worker.nextInstance(within: names.count < count ? 60 : 0.5) {
             names.insert(instance.id)
         }
         return names

@@ -6,23 +6,7 @@ import Wire
 
 @testable import GatewayCore
 
-@Suite struct FlagTests {
-    let place: Place
-    let host = ScriptedHost()
-    let worker: ScriptedWorker
-    let gateway: OpenGateway
-
-    init() throws {
-        place = try Place()
-        worker = try ScriptedWorker(place.endpoint)
-        gateway = try OpenGateway(host, directory: place.directory, worker: place.endpoint)
-        let (worker, gateway) = (worker, gateway)
-        #expect(
-            try eventually {
-                try worker.listen(); return gateway.status.description.contains("scripted")
-            })
-    }
-
+@Suite final class FlagTests: Connected {
     func flag(_ study: String, _ revision: Int, urgency: String, probability: Double, state: String = "final") throws {
         try worker.say(
             .flag(flag: "f-\(study)", revision: revision, studyInstanceUID: study),

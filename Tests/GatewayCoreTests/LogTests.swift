@@ -10,7 +10,7 @@ import Testing
     /// What the worker gets, acknowledged: waits for `count` instances, then shortly for more than that.
     func drain(_ worker: ScriptedWorker, expecting count: Int) throws -> [String] {
         var ids: [String] = []
-        while let instance = try worker.nextInstance(within: ids.count < count ? 10 : 0.7) {
+        while let instance = try worker.nextInstance(within: ids.count < count ? 60 : 0.7) {
             ids.append(instance.id)
             try worker.acknowledge(instance)
         }

@@ -6,23 +6,7 @@ import Wire
 
 @testable import GatewayCore
 
-@Suite struct ResultTests {
-    let place: Place
-    let host = ScriptedHost()
-    let worker: ScriptedWorker
-    let gateway: OpenGateway
-
-    init() throws {
-        place = try Place()
-        worker = try ScriptedWorker(place.endpoint)
-        gateway = try OpenGateway(host, directory: place.directory, worker: place.endpoint)
-        let (worker, gateway) = (worker, gateway)
-        #expect(
-            try eventually {
-                try worker.listen(); return gateway.status.description.contains("scripted")
-            })
-    }
-
+@Suite final class ResultTests: Connected {
     func send(_ object: String, _ file: String) throws -> ToWorker? {
         try worker.say(.result(object: object, kind: "report", flag: "f", studyInstanceUID: "1.2.3"), payload: file)
         return try worker.next { if case .resultAck(object, _, _, _) = $0 { true } else { false } }?.message

@@ -48,7 +48,7 @@ final class ScriptedWorker {
 
     /// Answers hellos, and gives the first message that `want` takes within `seconds`.
     func next(
-        within seconds: Double = 10, _ want: (ToWorker) -> Bool
+        within seconds: Double = 60, _ want: (ToWorker) -> Bool
     ) throws -> (message: ToWorker, payload: [UInt8])? {
         let deadline = Date().addingTimeInterval(seconds)
         while true {
@@ -75,7 +75,7 @@ final class ScriptedWorker {
     }
 
     /// The next instance: sequence, id, bytes.
-    func nextInstance(within seconds: Double = 10) throws -> (sequence: Int64, id: String, bytes: [UInt8])? {
+    func nextInstance(within seconds: Double = 60) throws -> (sequence: Int64, id: String, bytes: [UInt8])? {
         let found = try next(within: seconds) { if case .instance = $0 { true } else { false } }
         guard let found, case .instance(let sequence, let instance, _, _) = found.message else { return nil }
         return (sequence, instance.text, found.payload)
@@ -99,7 +99,7 @@ final class ScriptedWorker {
     }
 }
 
-/// Waits until `condition` holds, at most ten seconds.
+/// Waits until `condition` holds, at most a minute.
 func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
     let deadline = Date().addingTimeInterval(60)
     while Date() < deadline {

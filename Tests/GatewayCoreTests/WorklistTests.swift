@@ -7,23 +7,7 @@ import Wire
 @testable import GatewayCore
 
 /// What a worklist page asks beside the list itself.
-@Suite struct WorklistTests {
-    let place: Place
-    let host = ScriptedHost()
-    let worker: ScriptedWorker
-    let gateway: OpenGateway
-
-    init() throws {
-        place = try Place()
-        worker = try ScriptedWorker(place.endpoint)
-        gateway = try OpenGateway(host, directory: place.directory, worker: place.endpoint)
-        let (worker, gateway) = (worker, gateway)
-        #expect(
-            try eventually {
-                try worker.listen(); return gateway.status.description.contains("scripted")
-            })
-    }
-
+@Suite final class WorklistTests: Connected {
     func flag(_ study: String, patient: String = "1", probability: Double = 0.9, version: String = "v1") throws {
         let name = "f-\(study)-\(version)"
         let json = flagJSON(study: study, urgency: "critical", probability: probability, version: version)
