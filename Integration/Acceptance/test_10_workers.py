@@ -33,9 +33,9 @@ class TwoWorkers:
             workers = self.gateway.get("/gantry/status")["workers"]
             return sum(worker["connected"] and worker["credit_bytes"] > 0 for worker in workers) == count
 
-        wait_until(f"{count} workers take instances", there, 30)
+        wait_until(f"{count} workers take instances", there)
 
-    def flagged(self, study, seconds=90):
+    def flagged(self, study, seconds=240):
         """The study as the gateway shows it once it has a final flag over all its instances."""
 
         def complete():
@@ -81,8 +81,7 @@ def test_when_a_worker_dies_for_good_its_study_goes_whole_to_the_other(pair, pha
         if accepted == len(study.files) // 2:
             counts = wait_until(
                 "one worker has begun",
-                lambda: (lambda found: any(found) and found)([pair.scored_by(worker, study) for worker in pair.workers]),
-                30)
+                lambda: (lambda found: any(found) and found)([pair.scored_by(worker, study) for worker in pair.workers]))
             dead = counts.index(max(counts))
             pair.workers[dead].kill()
     sender.finish()
@@ -96,7 +95,7 @@ def test_when_a_worker_dies_for_good_its_study_goes_whole_to_the_other(pair, pha
     late = phantoms[1]
     pair.gateway.send(late.files)
     pair.flagged(late)
-    wait_until("the outbox is empty", lambda: pair.gateway.waiting() == 0, 30)
+    wait_until("the outbox is empty", lambda: pair.gateway.waiting() == 0)
     flags = pair.gateway.study(study.uid)["flags"]
     assert len(flags) == 1 and flags[0]["instances"]["scored"] == len(study.files)
     assert flags[0]["revision"] == first["revision"]
@@ -109,10 +108,9 @@ def test_a_worker_that_comes_back_in_time_keeps_its_study(pair, phantoms):
     pair.gateway.send(study.files[:half])
     counts = wait_until(
         "one worker has scored the first half",
-        lambda: (lambda found: sum(found) == half and found)([pair.scored_by(worker, study) for worker in pair.workers]),
-        30)
+        lambda: (lambda found: sum(found) == half and found)([pair.scored_by(worker, study) for worker in pair.workers]))
     assert sorted(counts) == [0, half], counts
-    wait_until("the first half is acknowledged", lambda: pair.gateway.waiting() == 0, 30)
+    wait_until("the first half is acknowledged", lambda: pair.gateway.waiting() == 0)
     owner = counts.index(half)
     pair.workers[owner].kill()
     pair.wait_for_workers(1)
@@ -140,15 +138,15 @@ def test_one_worker_serves_two_gateways_that_hold_the_same_study(start, tmp_path
     for sender in senders:
         sender.finish()
     for gateway in gateways:
-        flags = wait_until(f"{gateway.name} shows the flag", lambda: gateway.final_flags(shared.uid), 60)
+        flags = wait_until(f"{gateway.name} shows the flag", lambda: gateway.final_flags(shared.uid), 240)
         assert len(flags) == 1 and flags[0]["instances"]["scored"] == len(shared.files)
     # The credit is shared: neither gateway may fill the worker's memory alone.
-    credits = [gateway.get("/gantry/status")["workers"][0]["credit_bytes"] for gateway in gateways]
-    assert credits[0] == credits[1] == (256 << 20) // 2
+    wait_until("each has half of the credit", lambda: [
+        gateway.get("/gantry/status")["workers"][0]["credit_bytes"] for gateway in gateways] == 2 * [(256 << 20) // 2])
     # A review at one gateway is a label there alone.
     gateways[0].review(shared.uid, "intracranial-haemorrhage", "agree")
     wait_until(
-        "the label is kept", lambda: worker.rows("SELECT gateway FROM label") == [{"gateway": "gateway-a"}], 30)
+        "the label is kept", lambda: worker.rows("SELECT gateway FROM label") == [{"gateway": "gateway-a"}])
     # One gateway dies in the middle of a study; the other is served.
     dying = Sender(gateways[0], last.files)
     for accepted in dying.responses():
@@ -157,9 +155,9 @@ def test_one_worker_serves_two_gateways_that_hold_the_same_study(start, tmp_path
     dying.child.wait()
     wait_until(
         "the dead one's credit goes to the other",
-        lambda: gateways[1].get("/gantry/status")["workers"][0]["credit_bytes"] == 256 << 20, 40)
+        lambda: gateways[1].get("/gantry/status")["workers"][0]["credit_bytes"] == 256 << 20)
     gateways[1].send(last.files)
-    assert len(wait_until("the other is served", lambda: gateways[1].final_flags(last.uid), 60)) == 1
+    assert len(wait_until("the other is served", lambda: gateways[1].final_flags(last.uid), 240)) == 1
     gateways[0].start()
     gateways[0].send(last.files)
 
@@ -167,4 +165,4 @@ def test_one_worker_serves_two_gateways_that_hold_the_same_study(start, tmp_path
         flags = gateways[0].final_flags(last.uid)
         return flags and flags[0]["instances"]["scored"] == len(last.files) and flags
 
-    assert len(wait_until("and so is the first when it is back", whole, 60)) == 1
+    assert len(wait_until("and so is the first when it is back", whole, 240)) == 1

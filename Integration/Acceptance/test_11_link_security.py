@@ -75,7 +75,7 @@ class Site:
             "Workers": [endpoint], "WorkerKey": self.worker_public, "KeyFile": str(self.gateway_key)}))
 
     def flag(self, study):
-        return wait_until(f"{study.uid} is flagged", lambda: self.gateway.final_flags(study.uid), 60)
+        return wait_until(f"{study.uid} is flagged", lambda: self.gateway.final_flags(study.uid), 240)
 
     def link(self):
         return self.gateway.get("/gantry/status")["workers"][0]
@@ -99,6 +99,12 @@ def dealer(endpoint, keys=None, server=None):
     return peer
 
 
+def refusal_lines(gateway):
+    """What the gateway's log says about refused workers, once it says anything."""
+    return wait_until("the refusal is in the log", lambda: [
+        line for line in gateway.process.log_text().splitlines() if "is refused" in line])
+
+
 def hears_nothing(peer, milliseconds=1_500):
     return peer.poll(milliseconds) == 0
 
@@ -114,14 +120,14 @@ def test_a_process_without_a_known_key_is_heard_by_nobody_and_is_counted(site, p
         peer.send_multipart(hello(b"hospital"))
         assert hears_nothing(peer)
         peer.close()
-    wait_until("both attempts are counted", lambda: site.refused_at_worker() >= before + 2, 10)
+    wait_until("both attempts are counted", lambda: site.refused_at_worker() >= before + 2)
 
 
 def test_a_known_key_cannot_speak_as_another_gateway(site):
     site.worker.start()
     peer = dealer(site.endpoint, (site.noise_public.encode(), secret_of(site.noise_key).encode()), site.worker_public)
     peer.send_multipart(hello(b"hospital"))
-    assert peer.poll(10_000), "the worker says why"
+    assert peer.poll(120_000), "the worker says why"
     answer = peer.recv_multipart()
     assert answer[:2] == [b"GANTRY1 error", b"not-your-name"], answer
     peer.close()
@@ -162,7 +168,7 @@ def test_a_listener_on_the_wire_reads_nothing(site, phantoms):
     gateway.start()
     study = phantoms[1]
     gateway.send(study.files)
-    wait_until("the study is flagged", lambda: gateway.final_flags(study.uid), 60)
+    wait_until("the study is flagged", lambda: gateway.final_flags(study.uid), 240)
     traffic = b"".join(seen)
     assert len(traffic) > sum(file.stat().st_size for file in study.files), "all instances went through the relay"
     for secret in (b"DICM", b"GANTRY1", study.uid.encode(), b"hospital"):
@@ -180,13 +186,12 @@ def test_a_process_that_takes_the_workers_port_gets_nothing_and_the_study_waits(
     impostor.bind(site.endpoint)
     site.gateway.start()
     site.gateway.send(study.files)
-    link = wait_until("the gateway refuses it", lambda: site.link()["refused"] and site.link(), 20)
+    link = wait_until("the gateway refuses it", lambda: site.link()["refused"] and site.link())
     assert "did not prove" in link["refused"] and link["refusals"] >= 1 and not link["connected"]
     assert hears_nothing(impostor)
     impostor.close()
     wait_until("all wait in the outbox", lambda: site.gateway.waiting() == len(study.files))
-    lines = [line for line in site.gateway.process.log_text().splitlines() if "is refused" in line]
-    assert len(lines) == 1, lines
+    assert len(refusal_lines(site.gateway)) == 1
 
     def started():
         # The impostor's port is free a moment later.
@@ -194,8 +199,8 @@ def test_a_process_that_takes_the_workers_port_gets_nothing_and_the_study_waits(
             site.worker.start()
         return site.gateway.final_flags(study.uid)
 
-    assert len(wait_until("the study is flagged", started, 60)) == 1
-    assert site.link()["refused"] is None
+    assert len(wait_until("the study is flagged", started, 240)) == 1
+    wait_until("nothing is refused any more", lambda: site.link()["refused"] is None)
 
 
 def garbage(seed):
@@ -225,7 +230,7 @@ def test_garbage_from_a_peer_with_a_key_stops_neither_end(site, phantoms):
     mad.curve_publickey, mad.curve_secretkey = site.worker_public.encode(), secret_of(site.worker_key).encode()
     mad.bind(site.endpoint)
     site.gateway.start()
-    assert mad.poll(20_000), "the gateway says hello"
+    assert mad.poll(120_000), "the gateway says hello"
     gateway = mad.recv_multipart()[0]
     mad.send_multipart([gateway, *hello(b"worker")])
     for number in range(3_000):
@@ -234,7 +239,7 @@ def test_garbage_from_a_peer_with_a_key_stops_neither_end(site, phantoms):
             gateway = mad.recv_multipart()[0]
     wait_until(
         "the garbage is counted",
-        lambda: site.gateway.get("/gantry/status")["archive"]["messages_not_understood"] > 1_000, 20)
+        lambda: site.gateway.get("/gantry/status")["archive"]["messages_not_understood"] > 1_000)
     mad.close()
     # Then the worker: a gateway of that name has the right key.
     worker_is_up = lambda: site.worker.process.running or site.worker.start().process.running  # noqa: E731
@@ -245,7 +250,7 @@ def test_garbage_from_a_peer_with_a_key_stops_neither_end(site, phantoms):
         peer.send_multipart(hello(b"noise"))
         return peer.poll(200) and peer.recv_multipart()[0] == b"GANTRY1 hello"
 
-    wait_until("the worker answers", answered, 30)
+    wait_until("the worker answers", answered)
     for number in range(3_000):
         peer.send_multipart(next(messages))
         while peer.poll(0):
@@ -297,7 +302,7 @@ def test_another_user_cannot_reach_the_workers_socket(start, package, public_fol
     path = public_folder / "worker.ipc"
     worker = start.process(Worker("worker", public_folder / "w", f"ipc://{path}", [package]))
     worker.start()
-    wait_until("the worker listens", path.exists, 30)
+    wait_until("the worker listens", path.exists)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     child = hostile("connect", f"ipc://{path}")
     probe = subprocess.run(
@@ -318,17 +323,17 @@ def test_another_user_who_is_at_the_path_first_gets_nothing(start, package, phan
     gateway.send(phantoms[0].files)
     link = wait_until(
         "the gateway refuses it", lambda: gateway.get("/gantry/status")["workers"][0]["refusals"] >= 2
-        and gateway.get("/gantry/status")["workers"][0], 20)
+        and gateway.get("/gantry/status")["workers"][0])
     assert "belongs to user 65534" in link["refused"]
     wait_until("all wait in the outbox", lambda: gateway.waiting() == len(phantoms[0].files))
     assert printed(child) == b"", "it was sent something"
     worker = start.process(Worker("worker", public_folder / "w", f"ipc://{path}", [package]))
     worker.start()
-    assert worker.process.child.wait(30) != 0
+    assert worker.process.child.wait(120) != 0
     assert "others can write to the folder" in worker.process.log_text()
     public_folder.chmod(0o755)
     worker.start()
-    assert worker.process.child.wait(30) != 0
+    assert worker.process.child.wait(120) != 0
     assert "belongs to another user" in worker.process.log_text()
     assert path.is_socket(), "it is left alone"
 
@@ -337,11 +342,11 @@ def test_tcp_without_keys_is_refused_at_both_ends_with_one_line(start, tmp_path,
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     worker = start.process(Worker("worker", tmp_path / "w", endpoint, [package]))
     worker.start()
-    assert worker.process.child.wait(30) != 0
+    assert worker.process.child.wait(120) != 0
     assert "the setting key must be this worker's .key file" in worker.process.log_text()
     gateway = start.process(Orthanc("hospital", tmp_path / "orthanc", gantry={"Workers": [endpoint]}))
     gateway.start()
     gateway.send(phantoms[0].files)
     wait_until("all wait in the outbox", lambda: gateway.waiting() == len(phantoms[0].files))
-    lines = [line for line in gateway.process.log_text().splitlines() if "is refused" in line]
+    lines = refusal_lines(gateway)
     assert len(lines) == 1 and "WorkerKey" in lines[0], lines

@@ -106,7 +106,7 @@ def test_markup_in_names_and_model_output_is_text_and_a_verdict_survives_a_reloa
     # The studies that Orthanc's own answers carry are JSON, which no browser runs as a page.
     for path in ("worklist", f"studies/{phantoms[0].uid}", "studies/%3Cscript%3E"):
         try:
-            answer = urllib.request.urlopen(f"{orthanc.url}/gantry/{path}", timeout=10)
+            answer = urllib.request.urlopen(f"{orthanc.url}/gantry/{path}", timeout=60)
         except urllib.error.HTTPError as error:
             answer = error
         assert answer.headers["Content-Type"].startswith("application/json"), path
@@ -117,6 +117,8 @@ def test_markup_in_names_and_model_output_is_text_and_a_verdict_survives_a_reloa
 def test_the_page_is_read_and_answered_with_the_keyboard_alone(page, phantoms, tmp_path):
     orthanc = page.hospital.orthanc
     page.open(orthanc.url + "/gantry/app/")
+    # What is new is told from the second answer on.
+    page.wait_for("document.getElementById('empty').hidden === false")
     # Two of three studies are the same patient's.
     folder = tmp_path / "studies"
     for number, patient in enumerate(["P1", "P2", "P1"]):
@@ -202,7 +204,7 @@ def test_orthanc_explorer_shows_the_flag_as_text_and_leads_to_the_worklist(page,
 def test_the_page_allows_nothing_but_its_own_files(page):
     url = page.hospital.orthanc.url + "/gantry/app/"
     for name in ("", "app.js", "elements.js", "gateway.js", "list.js", "reviews.js", "study.js", "app.css"):
-        with urllib.request.urlopen(url + name, timeout=10) as answer:
+        with urllib.request.urlopen(url + name, timeout=60) as answer:
             policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
             text = answer.read().decode()
         assert policy == {

@@ -52,7 +52,7 @@ def statements(hospital, study):
 
 
 def wait_for_statements(hospital, study, expected):
-    wait_until(f"{expected} on the flag", lambda: statements(hospital, study) == expected, 90)
+    wait_until(f"{expected} on the flag", lambda: statements(hospital, study) == expected, 240)
 
 
 def outcome(hospital, name):
@@ -94,7 +94,7 @@ def test_the_latest_authoritative_statement_wins_and_the_flag_tells_them_all(hos
         ("review", True, False, False), ("report", False, False, True), ("report", True, False, False),
         ("key-objects", True, False, False), ("report", True, True, False)])
 
-    assert outcome(hospital, "labelled") >= 4
+    wait_until("the documents are counted", lambda: outcome(hospital, "labelled") >= 4)
     now = hospital.orthanc.final_flags(study.uid)[0]
     assert now["revision"] > flag["revision"]
     assert now["instances"] == flag["instances"] and now["decided_at_ms"] == flag["decided_at_ms"]
@@ -136,8 +136,8 @@ def test_documents_wait_for_their_study_and_none_is_lost_or_doubled_when_the_wor
         hospital.orthanc.send([file])
         hospital.worker.kill()
         hospital.worker.start()
-    wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0, 90)
-    wait_until("all are on the flag", lambda: len(statements(hospital, late)) == 4, 90)
+    wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0, 240)
+    wait_until("all are on the flag", lambda: len(statements(hospital, late)) == 4, 240)
     assert [s[2] for s in statements(hospital, late)].count(True) == 1
     rows = hospital.worker.rows("SELECT document, COUNT(*) AS n FROM label GROUP BY document, study_instance_uid")
     assert len(rows) == 5 and all(row["n"] == 1 for row in rows)

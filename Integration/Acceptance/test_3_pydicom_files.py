@@ -50,7 +50,7 @@ def test_whatever_the_gateway_accepts_is_scored_or_set_aside_with_a_reason(start
             seen = hospital.orthanc.study(study["ID"])
             return seen if seen and sum(seen["counts"].values()) == len(stored) else None
 
-        seen = wait_until(f"all {len(stored)} instances of study {study['ID']} have an outcome", accounted, 30)
+        seen = wait_until(f"all {len(stored)} instances of study {study['ID']} have an outcome", accounted)
         scored += seen["counts"]["scored"]
         for entry in seen["set_aside"] + seen["ignored"]:
             assert entry["gateway_instance"] in stored

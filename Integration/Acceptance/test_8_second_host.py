@@ -59,6 +59,6 @@ def test_another_gateway_flags_a_study_once_also_when_it_was_killed(start, packa
         flags = found["flags"] if found else []
         return flags if flags and flags[0]["state"] == "final" and flags[0]["instances"]["scored"] == stored else None
 
-    assert len(wait_until("the study is flagged", flagged, 60)) == 1
+    assert len(wait_until("the study is flagged", flagged, 240)) == 1
     wait_until("the outbox is empty", lambda: archive.ask("status")["outbox"]["waiting"] == 0)
     assert archive.stop() == 0

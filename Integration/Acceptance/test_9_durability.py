@@ -62,7 +62,7 @@ def flag(hospital, study, instances):
         is_final = flags and flags[0]["state"] == "final" and flags[0]["instances"]["received"] == instances
         return flags if is_final else None
 
-    flags = wait_until(f"{study.uid} is flagged over {instances} instances", complete, 60)
+    flags = wait_until(f"{study.uid} is flagged over {instances} instances", complete, 240)
     assert len(flags) == 1
     return flags[0]
 
@@ -87,12 +87,12 @@ def in_worker(hospital, study):
 def known_again(hospital, study):
     """The worker has the whole study and its final flag."""
     wait_until(
-        f"the worker has {study.uid} again", lambda: in_worker(hospital, study) == (1, len(study.files)), 60)
+        f"the worker has {study.uid} again", lambda: in_worker(hospital, study) == (1, len(study.files)), 240)
     return flag(hospital, study, len(study.files))
 
 
 def nothing_waits(hospital):
-    wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0, 60)
+    wait_until("the outbox is empty", lambda: hospital.orthanc.waiting() == 0, 240)
 
 
 def database_of(hospital):
@@ -150,7 +150,7 @@ def test_a_worker_without_its_database_gets_unfinished_and_reviewed_studies_back
     hospital.orthanc.review(reviewed.uid, FINDING, "agree")
     wait_until(
         "the review is a label",
-        lambda: hospital.orthanc.study(reviewed.uid)["reviews"][0]["state"] == "accepted", 60)
+        lambda: hospital.orthanc.study(reviewed.uid)["reviews"][0]["state"] == "accepted", 240)
     known_again(hospital, reviewed)
 
 
@@ -190,7 +190,7 @@ def said_by_worker(hospital):
         models = hospital.orthanc.get("/gantry/status")["models"]
         return models and models["database"]["set_aside"] == 1 and models["database"]["last_set_aside"]
 
-    assert wait_until("the status shows it", shown, 30)["path"].endswith(aside[0])
+    assert wait_until("the status shows it", shown)["path"].endswith(aside[0])
 
 
 def test_a_garbled_gateway_database_is_set_aside_and_rebuilt(start, package, phantoms):

@@ -27,13 +27,13 @@ class Archive:
 
     def start(self):
         self.process.start()
-        wait_until("the archive answers", self.count, 30)
+        wait_until("the archive answers", self.count)
         return self
 
     def ask(self, line):
         """One line to the control port, its answer as JSON; None when there is no such thing or nobody listens."""
         try:
-            with socket.create_connection(("127.0.0.1", self.control_port), timeout=10) as control:
+            with socket.create_connection(("127.0.0.1", self.control_port), timeout=120) as control:
                 control.sendall(line.encode() + b"\n")
                 answer = control.makefile().read().strip()
         except OSError:

@@ -35,7 +35,7 @@ class Browser:
             "Chromium listens", lambda: port_file.read_text().splitlines()[0] if port_file.exists() else None, 60)
 
         def first_page():
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=60) as answer:
                 return [page["webSocketDebuggerUrl"] for page in json.load(answer) if page["type"] == "page"]
 
         self.page = Page(wait_until("Chromium has a page", first_page, 60)[0])

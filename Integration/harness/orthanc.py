@@ -76,12 +76,12 @@ class Orthanc:
 
     def get(self, path):
         """The JSON behind `path`; raises urllib.error.HTTPError (an OSError) on an HTTP error."""
-        with urllib.request.urlopen(self.url + path, timeout=30) as answer:
+        with urllib.request.urlopen(self.url + path, timeout=120) as answer:
             return json.loads(answer.read())
 
     def post(self, path, document):
         request = urllib.request.Request(self.url + path, json.dumps(document).encode(), method="POST")
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return json.loads(answer.read() or b"null")
 
     def worklist(self):

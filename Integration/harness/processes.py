@@ -19,7 +19,7 @@ class TimedOut(Exception):
     """A condition that did not come true before its deadline."""
 
 
-def wait_until(what, condition, seconds=60, interval=0.05):
+def wait_until(what, condition, seconds=120, interval=0.05):
     """Returns the first true value of `condition()`; raises TimedOut naming `what` when there is none in time."""
     deadline = time.monotonic() + seconds
     while True:

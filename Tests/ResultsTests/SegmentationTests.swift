@@ -62,10 +62,8 @@ struct SegmentationTests {
                 sopInstanceUID: example.images[slice].sopInstanceUID, frame: frame,
                 mask: [Bool](repeating: true, count: 4096), rows: 64, columns: 64)
         }
-        let file = try draft.finish().file
-        let named = try Tool.dcmdump.says(["+P", "0008,1160"], about: file)
+        let named = try Tool.dcmdump.says(["+P", "0008,1160"], about: draft.finish().file)
         #expect(named.split(separator: "\n").map { $0.contains("[2]") ? 2 : $0.contains("[1]") ? 1 : 0 } == [2, 1])
-        #expect(try Tool.errors(in: file) == [])
     }
 
     @Test func `the same slices give the same file`() throws {
