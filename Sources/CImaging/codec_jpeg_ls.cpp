@@ -8,6 +8,10 @@
 // Lossless JPEG-LS (ITU-T T.87 annex A): each sample is a Golomb-coded correction of what its neighbours and the 365
 // contexts learned so far predict, flat stretches are run lengths. DCMTK decodes it too, at a third of the speed; it
 // still does for near-lossless streams, restart intervals and mapping tables.
+//
+// Each sample waits for the one before it. The time is the chain from that sample over its gradient, the context that
+// gives and the length of the code, so whatever does not hang on it is made ready beforehand: what the row above says,
+// for whole rows, and what follows from a context, when the context changes.
 
 namespace gantry {
 
@@ -56,42 +60,61 @@ struct Parameters {
 constexpr uint8_t run_bits[32] = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3,  3,  3,  3,
                                   4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
-/// The smallest k with count × 2^k ≥ sum; both above 0.
+/// The smallest k with count × 2^k ≥ sum; `count` above 0.
 GANTRY_INLINE int32_t golomb_bits(int32_t count, int32_t sum) noexcept {
     const int32_t bits = std::max(0, __builtin_clz(static_cast<uint32_t>(count)) -
-                                         __builtin_clz(static_cast<uint32_t>(sum)));
+                                         __builtin_clz(static_cast<uint32_t>(sum) | 1));
     return bits + ((count << bits) < sum);
 }
 
-/// What is known of samples with similar surroundings (T.87 A.2.1: A, B, C, N), and what follows from it for the next
-/// one, so that it is ready when that comes.
+/// What is known of samples with similar surroundings (T.87 A.2.1: A, B, C, N), and the Golomb parameter for the next.
 struct Context {
     int32_t sum, bias;
     int16_t correction, count;
-    /// Golomb parameter.
-    int16_t bits;
-    /// −1 where the mapping of errors is turned round (A.5.2), else 0.
-    int16_t turned;
+    /// The Golomb parameter, and 63 less it.
+    uint8_t bits, rest;
 
-    GANTRY_INLINE void update(int32_t error, int32_t reset) noexcept {
-        int32_t n = count, b = bias + error;
-        sum += error < 0 ? -error : error;
-        if (n == reset) {
-            sum >>= 1;
+    static Context initial(int32_t sum) noexcept {
+        Context context = {sum, 0, 0, 1, 0, 0};
+        context.set(golomb_bits(1, sum));
+        return context;
+    }
+
+    void set(int32_t k) noexcept {
+        bits = static_cast<uint8_t>(k);
+        rest = static_cast<uint8_t>(63 - k);
+    }
+
+    /// Learns an error and its `size` without sign, coded with the parameter `k`.
+    GANTRY_INLINE void update(int32_t error, int32_t size, int32_t k, int32_t reset) noexcept {
+        int32_t n = count, b = bias + error, a = sum + size;
+        if (__builtin_expect(n == reset, 0)) {
+            a >>= 1;
             b >>= 1;
             n >>= 1;
         }
         ++n;
         // A.6.2, without branches, which nobody could foretell.
-        const int32_t low = (b + n - 1) >> 31, high = -b >> 31;
-        b = std::min(std::max(b + (n & low) - (n & high), 1 - n), 0);
-        correction = static_cast<int16_t>(std::min(std::max(correction + low - high, -128), 127));
+        const int32_t step = (b <= -n) - (b > 0), c = correction - step;
+        bias = std::min(std::max(b + step * n, 1 - n), 0);
+        const auto narrow = static_cast<int8_t>(c);
+        correction = __builtin_expect(c == narrow, 1) ? narrow : static_cast<int16_t>(c < 0 ? -128 : 127);
         count = static_cast<int16_t>(n);
-        bias = b;
-        const int32_t k = golomb_bits(n, sum);
-        bits = static_cast<int16_t>(k);
-        turned = k == 0 && 2 * b <= -n ? -1 : 0;
+        sum = a;
+        // The parameter stays where count × 2^(k−1) < sum ≤ count × 2^k. That is most often so, and a foretold branch
+        // spares the next sample of the context waiting for it. A parameter of 0 is always computed anew.
+        const uint32_t half = static_cast<uint32_t>(n) << ((k - 1) & 31);
+        if (__builtin_expect(static_cast<uint32_t>(a) - 1 - half >= half, 0)) set(golomb_bits(n, a));
     }
+};
+
+/// What the row above says of a sample.
+struct Place {
+    /// The context of a sample whose left gradient is 0, in bytes from the first; 0 where all gradients above are. The
+    /// highest bit tells that gradients and errors count with their sign turned (A.3.4).
+    int32_t context;
+    /// Where the classes of the left gradient are, for a left sample of 0, with their sign turned or not.
+    int32_t classes;
 };
 
 /// The contexts of samples that end a run (A.7.2).
@@ -103,105 +126,158 @@ template <typename Cell>
 class Scan {
 public:
     Scan(const EntropyView &bits, const Parameters &parameters, uint32_t precision, uint32_t rows, uint32_t columns)
-        : bits_(bits), rows_(rows), columns_(columns), maximum_(parameters.maximum), reset_(parameters.reset),
+        : bits_(bits), parameters_(parameters), rows_(rows), columns_(columns), maximum_(parameters.maximum),
           precision_(static_cast<int32_t>(precision)), limit_(2 * (precision_ + std::max(8, precision_))),
-          lines_{std::vector<int32_t>(columns + 2), std::vector<int32_t>(columns + 2)},
-          classes_(size_t{2} * static_cast<size_t>(parameters.maximum) + 1) {
+          line_(size_t{columns} + 2), gradients_(size_t{columns} + 1), places_(columns),
+          classes_(size_t{4} * static_cast<size_t>(maximum_) + 2) {
         const int32_t sum = std::max(2, (maximum_ + 1 + 32) / 64);
-        const auto k = static_cast<int16_t>(golomb_bits(1, sum));
-        std::fill(std::begin(contexts_), std::end(contexts_), Context{sum, 0, 0, 1, k, 0});
+        std::fill(std::begin(contexts_), std::end(contexts_), Context::initial(sum));
         runs_[0].sum = runs_[1].sum = sum;
         const int32_t bounds[] = {
             1, parameters.threshold1, parameters.threshold2, parameters.threshold3, maximum_ + 1};
-        int8_t *const classes = classes_.data() + maximum_;
-        for (int8_t value = 1; value <= 4; ++value) {
-            std::fill(classes + bounds[value - 1], classes + bounds[value], value);
-            std::fill(classes - bounds[value] + 1, classes - bounds[value - 1] + 1, static_cast<int8_t>(-value));
+        const auto middle = classes_.begin() + static_cast<ptrdiff_t>(classes_.size() / 2);
+        const auto zero = middle + maximum_;
+        for (int32_t value = 1; value <= 4; ++value) {
+            const auto bytes = static_cast<int8_t>(value * context_bytes);
+            std::fill(zero + bounds[value - 1], zero + bounds[value], bytes);
+            std::fill(zero - bounds[value] + 1, zero - bounds[value - 1] + 1, static_cast<int8_t>(-bytes));
         }
+        std::reverse_copy(middle, classes_.end(), classes_.begin());
     }
 
-    GANTRY_INLINE void decode(Cell *out) {
+    void decode(Cell *out) {
+#if defined(__x86_64__)
+        if (__builtin_cpu_supports("x86-64-v3")) return decode_by_v3(out);
+#endif
+        decode_rows(out);
+    }
+
+private:
+    static constexpr int32_t context_bytes = 16;
+    static_assert(sizeof(Context) == context_bytes, "a class of a gradient is a distance between contexts");
+
+#if defined(__x86_64__)
+    /// With shifts that take their count from any register, and rows eight samples at a time.
+    __attribute__((target("arch=x86-64-v3"))) void decode_by_v3(Cell *out) { decode_rows(out); }
+#endif
+
+    GANTRY_INLINE void decode_rows(Cell *out) {
         for (uint32_t y = 0; y < rows_; ++y, out += columns_) {
-            int32_t *const above = lines_[(y + 1) % 2].data() + 1;
-            int32_t *const row = lines_[y % 2].data() + 1;
-            // A.2.1: beyond the right edge the last sample, left of the first the one above it.
-            above[columns_] = above[columns_ - 1];
-            row[-1] = above[0];
-            decode_row(above, row);
-            for (uint32_t x = 0; x < columns_; ++x) out[x] = static_cast<Cell>(row[x]);
+            prepare_row(
+                line_.data(), columns_, parameters_, static_cast<int32_t>(classes_.size() / 2), gradients_.data(),
+                places_.data());
+            decode_row(out);
+            // A.2.1: left of the first sample the one above it, beyond the right edge the last.
+            line_[0] = line_[1];
+            std::copy_n(out, columns_, line_.data() + 1);
+            line_[columns_ + 1] = line_[columns_];
             if (position_ > bits_.count)
                 throw Failure(GI_TRUNCATED, "the JPEG-LS frame ends in row %u of %u", y, rows_);
         }
     }
 
-private:
+    static GANTRY_INLINE void prepare_row(
+        const int32_t *__restrict line, uint32_t columns, const Parameters &parameters, int32_t turned,
+        int32_t *__restrict gradients, Place *__restrict places) noexcept {
+        const int32_t threshold1 = parameters.threshold1, threshold2 = parameters.threshold2,
+                      threshold3 = parameters.threshold3;
+        for (uint32_t x = 0; x <= columns; ++x) {
+            const int32_t difference = line[x + 1] - line[x], size = difference < 0 ? -difference : difference;
+            const int32_t value = (size > 0) + (size >= threshold1) + (size >= threshold2) + (size >= threshold3);
+            gradients[x] = difference < 0 ? -value : value;
+        }
+        for (uint32_t x = 0; x < columns; ++x) {
+            const int32_t known = 81 * gradients[x + 1] + 9 * gradients[x], sign = known >> 31;
+            places[x] = {((known ^ sign) - sign) * context_bytes + (sign & INT32_MIN), (sign & turned) - line[x]};
+        }
+    }
+
     [[noreturn]] static void fail() {
         throw Failure(GI_DECODE_FAILED, "the JPEG-LS frame is damaged or ends too early");
     }
 
-    GANTRY_INLINE void decode_row(const int32_t *above, int32_t *row) {
-        // Locals, so that the loop keeps them in registers.
+    GANTRY_INLINE void decode_row(Cell *row) {
+        // Locals, so that the loop keeps them in registers; as wide as addresses, so that none has to be widened.
+        const Place *place = places_.data(), *const end = place + columns_;
         const int8_t *const classes = classes_.data() + maximum_;
-        Context *const contexts = contexts_;
+        char *const contexts = reinterpret_cast<char *>(contexts_);
         const EntropyView bits = bits_;
-        const int32_t maximum = maximum_, reset = reset_, most = limit_ - precision_ - 1;
-        const uint32_t columns = columns_, largest = 4 * static_cast<uint32_t>(maximum) + 4;
+        const ptrdiff_t maximum = maximum_;
+        const int32_t reset = parameters_.reset, most = limit_ - precision_ - 1;
+        // No parameter is above precision + 2, as no error has more bits: such a code fits in one word.
+        const auto quick = static_cast<size_t>(std::min(most, 54 - precision_));
+        const size_t largest = 4 * static_cast<size_t>(maximum) + 4;
         size_t position = position_;
-        int32_t left = row[-1], corner = above[-1], over = above[0];
-        for (uint32_t x = 0; x < columns;) {
-            const int32_t right = above[x + 1];
-            const int32_t known = 81 * classes[right - over] + 9 * classes[over - corner];
-            const int32_t index = known + classes[corner - left];
-            if (index == 0) {
-                position_ = position;
-                x = decode_run(above, row, x);
-                position = position_;
-                if (x == columns) break;
-                left = row[x - 1];
-                corner = above[x - 1];
-                over = above[x];
-                continue;
+        // At the sample above.
+        const int32_t *above = line_.data() + 1;
+        ptrdiff_t left = *above;
+        while (place != end) {
+            const ptrdiff_t over = *above, corner = above[-1];
+            const ptrdiff_t known = place->context;
+            ptrdiff_t sign = known >> 63;
+            char *const beside = contexts + (known & INT32_MAX);
+            ptrdiff_t gradient = classes[place->classes + left];
+            if (__builtin_expect(known == 0, 0)) {
+                if (gradient == 0) {
+                    position_ = position;
+                    const ptrdiff_t count = decode_run(above, row, static_cast<Cell>(left));
+                    position = position_;
+                    place += count;
+                    above += count;
+                    row += count;
+                    left = row[-1];
+                    continue;
+                }
+                sign = gradient < 0 ? -1 : 0;
+                gradient = (gradient ^ sign) - sign;
             }
-            const int32_t sign = index >> 31;
-            Context &context = contexts[(index ^ sign) - sign];
-            // A.4.1
-            const int32_t low = std::min(left, over), high = std::max(left, over);
-            int32_t prediction = std::min(std::max(left + over - corner, low), high);
-            prediction += (context.correction ^ sign) - sign;
-            prediction = std::min(std::max(prediction, 0), maximum);
+            Context &context = *reinterpret_cast<Context *>(beside + gradient);
+            // A.4.1; one more where the sign is turned, which makes the complement of an error its negative.
+            const ptrdiff_t low = std::min(left, over), high = std::max(left, over);
+            ptrdiff_t prediction = std::min(std::max(left + over - corner, low), high) - 2 * sign;
+            prediction += context.correction ^ sign;
+            if (__builtin_expect(static_cast<size_t>(prediction + sign) > static_cast<size_t>(maximum), 0))
+                prediction = (prediction + sign < 0 ? 0 : maximum) - sign;
 
-            const int32_t k = context.bits;
+            const size_t k = context.bits;
             const uint64_t word = bits.at(position);
-            const int32_t zeros = leading_zeros(word);
-            uint32_t mapped;
-            if (__builtin_expect(zeros + k < 56 && zeros < most, 1)) {
-                position += static_cast<size_t>(zeros + 1 + k);
-                mapped = short_code(word, zeros, k);
+            const auto zeros = static_cast<size_t>(leading_zeros(word));
+            size_t mapped;
+            if (__builtin_expect(zeros < quick, 1)) {
+                position += zeros + 1 + k;
+                // The one before the `k` bits makes up for the one that is taken from the zeros.
+                mapped = ((zeros - 1) << k) + (word << zeros >> context.rest);
                 if (__builtin_expect(mapped > largest, 0)) fail();
             } else {
                 position_ = position;
-                mapped = long_golomb(k, most);
+                mapped = long_golomb(static_cast<int32_t>(k), most);
                 position = position_;
             }
-            const int32_t error =
-                static_cast<int32_t>(mapped >> 1) ^ -static_cast<int32_t>(mapped & 1) ^ context.turned;
-            left = (prediction + ((error ^ sign) - sign)) & maximum;
-            row[x] = left;
-            context.update(error, reset);
-            corner = over;
-            over = right;
-            ++x;
+            const auto half = static_cast<ptrdiff_t>(mapped >> 1);
+            const ptrdiff_t flip = -static_cast<ptrdiff_t>(mapped & 1);
+            ptrdiff_t error, size = half - flip;
+            if (__builtin_expect(k == 0, 0)) {
+                // The mapping may be turned round (A.5.2).
+                const bool is_turned = 2 * context.bias <= -context.count;
+                error = half ^ flip ^ -static_cast<ptrdiff_t>(is_turned);
+                size = error < 0 ? -error : error;
+                left = prediction + (error ^ sign);
+            } else {
+                error = half ^ flip;
+                left = prediction + (half ^ (flip ^ sign));
+            }
+            left &= maximum;
+            *row++ = static_cast<Cell>(left);
+            ++place;
+            ++above;
+            context.update(static_cast<int32_t>(error), static_cast<int32_t>(size), static_cast<int32_t>(k), reset);
         }
         position_ = position;
     }
 
-    /// Of a word that may be 0 as well: the margin of zeros gives that for a moment before the end is noticed.
-    GANTRY_INLINE static int32_t leading_zeros(uint64_t word) noexcept { return __builtin_clzll(word | 1); }
-
-    /// A Golomb code of zeros, a one and `k` bits at the beginning of `word`.
-    GANTRY_INLINE static uint32_t short_code(uint64_t word, int32_t zeros, int32_t k) noexcept {
-        // Shifted twice, since a shift by 64 is none.
-        return static_cast<uint32_t>(zeros) << k | static_cast<uint32_t>(word << (zeros + 1) >> 1 >> (63 - k));
+    /// Of a word that may be 0 as well: the margin of zeros gives that before the end is noticed.
+    GANTRY_INLINE static int32_t leading_zeros(uint64_t word) noexcept {
+        return word == 0 ? 64 : __builtin_clzll(word);
     }
 
     /// A Golomb code of any length (A.5.3).
@@ -223,26 +299,27 @@ private:
         return static_cast<uint32_t>(word >> 1 >> (63 - count));
     }
 
-    /// A run from `x` (A.7); returns where regular samples go on.
-    uint32_t decode_run(const int32_t *above, int32_t *row, uint32_t x) {
-        const int32_t value = row[static_cast<ptrdiff_t>(x) - 1];
+    /// A run of `value` below `above` (A.7), and the sample that ends it; returns how many samples that are.
+    ptrdiff_t decode_run(const int32_t *above, Cell *row, Cell value) {
+        const auto room = static_cast<uint32_t>(line_.data() + columns_ + 1 - above);
+        uint32_t x = 0;
         while (bit()) {
             const uint32_t whole = uint32_t{1} << run_bits[run_index_];
-            const uint32_t count = std::min(whole, columns_ - x);
+            const uint32_t count = std::min(whole, room - x);
             std::fill_n(row + x, count, value);
             x += count;
             if (count == whole && run_index_ < 31) ++run_index_;
-            if (x == columns_) return x;
+            if (x == room) return x;
             if (position_ > bits_.count) fail();
         }
         const uint32_t count = number(run_bits[run_index_]);
-        if (count >= columns_ - x) fail();
+        if (count >= room - x) fail();
         std::fill_n(row + x, count, value);
         x += count;
-        row[x] = end_of_run(value, above[x]);
+        row[x] = static_cast<Cell>(end_of_run(value, above[x]));
         if (run_index_ > 0) --run_index_;
         if (position_ > bits_.count) fail();
-        return x + 1;
+        return static_cast<ptrdiff_t>(x) + 1;
     }
 
     int32_t end_of_run(int32_t left, int32_t over) {
@@ -256,7 +333,7 @@ private:
         const int32_t error = is_negative ? -size : size;
         if (error < 0) ++context.negatives;
         context.sum += (mapped + (is_same ? 0 : 1)) >> 1;
-        if (context.count == reset_) {
+        if (context.count == parameters_.reset) {
             context.sum >>= 1;
             context.count >>= 1;
             context.negatives >>= 1;
@@ -267,14 +344,18 @@ private:
 
     const EntropyView bits_;
     size_t position_ = 0;
+    const Parameters parameters_;
     const uint32_t rows_, columns_;
-    const int32_t maximum_, reset_, precision_, limit_;
+    const int32_t maximum_, precision_, limit_;
     uint32_t run_index_ = 0;
-    Context contexts_[365];
+    alignas(context_bytes) Context contexts_[365];
     RunContext runs_[2];
-    /// The row being decoded and the one above it, each with a sample at either side.
-    std::vector<int32_t> lines_[2];
-    /// The class of each gradient from −maximum to maximum (A.3.3).
+    /// The row above, with a sample at either side.
+    std::vector<int32_t> line_;
+    /// The classes of its gradients from each sample to the next, and what follows for the samples below.
+    std::vector<int32_t> gradients_;
+    std::vector<Place> places_;
+    /// The class of each gradient (A.3.3) in bytes between contexts: from maximum down to −maximum, then the other way.
     std::vector<int8_t> classes_;
 };
 

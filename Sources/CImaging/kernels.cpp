@@ -24,6 +24,16 @@ GANTRY_SCALE_AND_CLIP(uint16_t)
 GANTRY_SCALE_AND_CLIP(int16_t)
 GANTRY_SCALE_AND_CLIP(float)
 
+#define GANTRY_BLANK_OUT(Sample)                                                                                     \
+    GANTRY_CLONES void blank_out(                                                                                  \
+        const Sample *__restrict values, size_t count, int32_t low, int32_t high, float *__restrict out) noexcept { \
+        for (size_t i = 0; i < count; ++i) out[i] = values[i] >= low && values[i] <= high ? 0 : out[i];            \
+    }
+
+GANTRY_BLANK_OUT(uint8_t)
+GANTRY_BLANK_OUT(uint16_t)
+GANTRY_BLANK_OUT(int16_t)
+
 GANTRY_CLONES void add_scaled(
     const float *__restrict values, size_t count, float weight, float *__restrict sum) noexcept {
     for (size_t i = 0; i < count; ++i) sum[i] += values[i] * weight;

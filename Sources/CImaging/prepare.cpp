@@ -235,8 +235,7 @@ private:
                 if (!frame_.has_padding) return;
                 const auto low = static_cast<int32_t>(std::clamp(frame_.padding_low, -1e6, 1e6));
                 const auto high = static_cast<int32_t>(std::clamp(frame_.padding_high, -1e6, 1e6));
-                for (size_t i = 0; i < columns; ++i)
-                    out[i] = row[i] >= low && row[i] <= high ? 0 : out[i];
+                blank_out(row, columns, low, high, out);
             }
         });
     }
