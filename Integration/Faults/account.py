@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 # Without any change; and altogether, should things go on changing for ever.
 PATIENCE_SECONDS = 60
-LONGEST_SECONDS = 1_500
+LONGEST_SECONDS = 3_000
 # What each final flag is told as, where results are asked for.
 RESULTS = ("report", "key-image")
 

@@ -17,6 +17,7 @@ from harness.gantry import Worker, new_package
 from harness.processes import TimedOut, wait_until
 
 # Of the state on disk. A full disk is reached sooner when it is small; the worker keeps preprocessed slices on it.
+# And a megabyte more for each fault, as studies go on coming.
 GATEWAY_DISK_MEGABYTES = 64
 WORKER_DISK_MEGABYTES = 96
 QUIET_SECONDS = 1
@@ -72,14 +73,15 @@ class Member:
 
 
 class Bench:
-    def __init__(self, folder, host, workers, clock_followers, can_mount, results):
+    def __init__(self, folder, host, workers, clock_followers, can_mount, results, faults):
         self.folder = Path(folder)
         self.clock = self.folder / "clock"
         self.clock.write_text("+0\n")
         self.clock_seconds = 0
-        self.disks = {"gateway": self._disk("gateway", GATEWAY_DISK_MEGABYTES, can_mount)}
+        self.disks = {"gateway": self._disk("gateway", GATEWAY_DISK_MEGABYTES + faults, can_mount)}
         for number in range(workers):
-            self.disks[f"worker-{number}"] = self._disk(f"worker-{number}", WORKER_DISK_MEGABYTES, can_mount)
+            self.disks[f"worker-{number}"] = self._disk(
+                f"worker-{number}", WORKER_DISK_MEGABYTES + faults, can_mount)
         endpoints = [f"ipc://{self.folder}/worker-{number}.ipc" for number in range(workers)]
         self.gateway = GATEWAYS[host](self.folder, {
             "Workers": endpoints, "StateDirectory": str(self.disks["gateway"].path)})

@@ -39,7 +39,8 @@ class Torture:
         self.folder = Path(options.folder or tempfile.mkdtemp(prefix="gantry-faults-"))
         self.folder.mkdir(parents=True, exist_ok=True)
         self.bench = Bench(
-            self.folder, options.host, options.workers, self.clock_followers(), can_mount, options.results)
+            self.folder, options.host, options.workers, self.clock_followers(), can_mount, options.results,
+            options.faults)
         self.bench.stream = Stream(self.folder, self.bench.gateway, options.seed, options.senders)
         self.injected = Counter()
         self.errors = []
