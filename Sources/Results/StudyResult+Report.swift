@@ -51,11 +51,7 @@ extension StudyResult {
         var known: [String: InstanceReference] = [:]
         for image in images { known[image.sopInstanceUID] = image }
         let evidence = finding.evidence.compactMap { slice in known[slice.sopInstance].map { ($0, slice.frame) } }
-        // A frame number says nothing about an instance that is a single frame.
-        let isMultiFrame = Set(finding.evidence.filter { $0.frame > 0 }.map(\.sopInstance))
-        func frame(_ image: InstanceReference, _ frame: Int) -> Int {
-            isMultiFrame.contains(image.sopInstanceUID) ? frame + 1 : 0
-        }
+        func frame(_ image: InstanceReference, _ frame: Int) -> Int { image.frames > 1 ? frame + 1 : 0 }
         try object.container(.measurementGroup, template: "1501") { () throws(ResultsError) in
             try object.text(.trackingIdentifier, finding.finding, as: .hasObservationContext)
             try object.uid(

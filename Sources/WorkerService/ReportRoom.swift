@@ -240,7 +240,8 @@ final class ReportRoom: @unchecked Sendable {
 
     private func make(_ row: FlagRow, _ slice: FindingResult.Evidence, _ file: Data) throws {
         guard let (flag, leading) = document(row), let leading else { return }
-        let known: (model: LiveModel?, images: [InstanceRow])? = try store.read { transaction in
+        typealias Images = [(instance: InstanceRow, scores: Int)]
+        let known: (model: LiveModel?, images: Images)? = try store.read { transaction in
             // What came while the slice was fetched is told with the next revision.
             guard try transaction.isReportDue(row) else { return nil }
             let version = try Hash(hex: row.modelVersion).flatMap { try transaction.version($0) }
@@ -251,8 +252,10 @@ final class ReportRoom: @unchecked Sendable {
         }
         guard let known else { return }
         guard let model = known.model else { return try fail(row, "no-package: the model is not installed any more") }
+        let findings = max(1, model.manifest.findings.count)
         var result = StudyResult(
-            flag: flag, manifest: model.manifest, images: known.images.map(InstanceReference.init), predecessor: nil,
+            flag: flag, manifest: model.manifest,
+            images: known.images.map { InstanceReference($0.instance, frames: $0.scores / findings) }, predecessor: nil,
             programVersion: GatewayLink.programVersion)
         result.predecessor = try predecessor(of: result.reference(.report), row)
         var outcome = Outcome()
@@ -403,8 +406,9 @@ final class ReportRoom: @unchecked Sendable {
 }
 
 extension InstanceReference {
-    fileprivate init(_ row: InstanceRow) {
+    fileprivate init(_ row: InstanceRow, frames: Int) {
         self.init(
-            sopClassUID: row.sopClassUID, sopInstanceUID: row.sopInstanceUID, seriesInstanceUID: row.seriesInstanceUID)
+            sopClassUID: row.sopClassUID, sopInstanceUID: row.sopInstanceUID, seriesInstanceUID: row.seriesInstanceUID,
+            frames: frames)
     }
 }

@@ -79,15 +79,17 @@ extension WorkerTransaction {
         }
     }
 
-    /// The instances that a version has scored.
-    public func scoredInstances(_ study: StudyKey, version: String) throws -> [InstanceRow] {
+    /// The instances that a version has scored, each with the number of its scores: frames × findings.
+    public func scoredInstances(
+        _ study: StudyKey, version: String
+    ) throws -> [(instance: InstanceRow, scores: Int)] {
         try Row.fetchAll(
             db,
             sql: """
-                SELECT instance.* FROM frame_score JOIN instance USING (gateway, study_instance_uid, sop_instance_uid)
+                SELECT instance.*, length(probabilities) / 4 AS scores FROM frame_score JOIN instance USING (gateway, study_instance_uid, sop_instance_uid)
                 WHERE gateway = ? AND study_instance_uid = ? AND model_version = ?
                 """, arguments: [study.gateway, study.studyInstanceUID, version]
-        ).map(InstanceRow.init)
+        ).map { (instance: InstanceRow($0), scores: $0["scores"]) }
     }
 
     // MARK: Objects

@@ -52,6 +52,18 @@ struct ReportTests {
         #expect(try Tool.errors(in: report.file) == [])
     }
 
+    @Test func `Evidence in a multi-frame image names its frame, the first one too`() throws {
+        let example = try Example()
+        var result = example.result()
+        #expect(try Tool.dcmdump.says(["+P", "0008,1160"], about: try example.report(result).file).isEmpty)
+        for index in result.images.indices { result.images[index].frames = 2 }
+        let text = try Tool.dcmdump.says(["+P", "0008,1160"], about: try example.report(result).file)
+        let evidence = result.flag.findings.flatMap(\.evidence)
+        #expect(evidence.allSatisfy { $0.frame == 0 })
+        // The probability's and the group's.
+        #expect(text.components(separatedBy: "IS [1]").count - 1 == 2 * evidence.count)
+    }
+
     @Test func `every instance that the model has seen is in the evidence`() throws {
         let example = try Example()
         let text = try Tool.dcmdump.says(["+P", "0040,a375"], about: try example.report(example.result()).file)
