@@ -19,8 +19,12 @@ final class TrainingRoom: Sendable {
         var scored: [Hash: Int64] = [:]
     }
 
-    /// Training goes on for a moment at least this often, even when instances never stop coming.
-    private static let longestPauseMilliseconds: Int64 = 2000
+    /// Training goes on for a moment at least this often, even when instances never stop coming. A moment of a large
+    /// network lasts a second, and the pause after it is longer, so that training gets a tenth of the time then.
+    private static let longestPause: ClosedRange<Int64> = 2000...30_000
+    private static let pausePerWork: Int64 = 10
+    /// What took longer was not one moment of training.
+    private static let longestWorkMilliseconds: Int64 = 10_000
     /// After an instance the next one is expected for so long.
     private static let expectationMilliseconds: Int64 = 150
 
@@ -33,6 +37,8 @@ final class TrainingRoom: Sendable {
     private let state = Mutex(State())
     private let bell = Conveyor<Void>()
     private let isStopping = Atomic<Bool>(false)
+    /// When training last went on; the training thread only.
+    private let resumedAt = Atomic<Int64>(0)
     private let thread = OwnThread()
     private let onDecision = Mutex<@Sendable () -> Void>({})
     private let onScores = Mutex<@Sendable () -> Void>({})
@@ -212,9 +218,14 @@ final class TrainingRoom: Sendable {
     /// Waits while triage has work, but not for ever; false when the worker stops.
     private func giveWay() -> Bool {
         let start = timepiece.monotonic()
+        let passed = start - resumedAt.load(ordering: .relaxed)
+        let worked = passed < Self.longestWorkMilliseconds ? passed : 0
+        let range = Self.longestPause
+        let longest = min(max(Self.pausePerWork * worked, range.lowerBound), range.upperBound)
+        defer { resumedAt.store(timepiece.monotonic(), ordering: .relaxed) }
         while !isStopping.load(ordering: .relaxed) {
             let isBusy = ledger.isBusy(withinMilliseconds: Self.expectationMilliseconds)
-            if !isBusy || timepiece.monotonic() - start >= Self.longestPauseMilliseconds { return true }
+            if !isBusy || timepiece.monotonic() - start >= longest { return true }
             usleep(5000)
         }
         return false
