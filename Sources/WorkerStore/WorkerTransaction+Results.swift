@@ -86,7 +86,8 @@ extension WorkerTransaction {
         try Row.fetchAll(
             db,
             sql: """
-                SELECT instance.*, length(probabilities) / 4 AS scores FROM frame_score JOIN instance USING (gateway, study_instance_uid, sop_instance_uid)
+                SELECT instance.*, length(probabilities) / 4 AS scores
+                FROM frame_score JOIN instance USING (gateway, study_instance_uid, sop_instance_uid)
                 WHERE gateway = ? AND study_instance_uid = ? AND model_version = ?
                 """, arguments: [study.gateway, study.studyInstanceUID, version]
         ).map { (instance: InstanceRow($0), scores: $0["scores"]) }

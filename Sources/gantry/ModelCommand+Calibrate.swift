@@ -72,8 +72,8 @@ extension ModelCommand {
         func run() throws {
             let store = try target.store()
             do {
-                // One transaction, so that no other version goes live between looking and choosing.
                 if !dryRun { try store.recoverOperatingPoints() }
+                // One transaction, so that no other version goes live between looking and choosing.
                 let lines = try dryRun ? store.read(decide) : store.write(decide)
                 print(lines.joined(separator: "\n"))
                 if !dryRun { try store.copyOperatingPoints() }

@@ -46,8 +46,8 @@ extension Store {
     }
 
     /// Gives back the studies of a worker that will not finish them: those without a final flag over all their
-    /// instances by each version that read them, and those whose flag announces a report that has
-    /// not come since, or not its key image.
+    /// instances by each version that read them, and those whose flag announces a report that has not come since, or not
+    /// its key image.
     ///
     /// - Returns: how many instances went back.
     func giveBackUnfinished(workerState: String) throws(SQLiteError) -> Int {
