@@ -111,11 +111,15 @@ let package = Package(
         // What a model found, as DICOM objects of the study.
         .target(
             name: "Results", dependencies: ["CResults", "Imaging", "ModelPackage", "Triage"], swiftSettings: strict),
-        // Starting and confining a decoder process, and talking to it.
-        .target(name: "CDecoding"),
+        // Starting a process that reads what strangers wrote, confining it, and talking to it: namespaces, Landlock, seccomp.
+        .target(
+            name: "CSandbox", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
+            linkerSettings: [.linkedLibrary("seccomp")]),
+        // The same for Swift: both ends.
+        .target(name: "Sandbox", dependencies: ["CSandbox"], swiftSettings: strict),
         // Instances are decoded in a process of their own: both ends.
         .target(
-            name: "Decoding", dependencies: ["CDecoding", "Imaging", "ModelPackage", "Statements"],
+            name: "Decoding", dependencies: ["CSandbox", "Imaging", "ModelPackage", "Sandbox", "Statements"],
             swiftSettings: strict),
         // Synthetic studies with known truth.
         .target(name: "Phantoms", dependencies: ["CImaging", "Imaging", "ModelPackage"], swiftSettings: strict),
@@ -154,9 +158,8 @@ let package = Package(
         .target(
             name: "WorkerService",
             dependencies: [
-                "Decoding", "Federation", "Imaging", "ModelPackage", "Results", "Statements", "Statistics", "Tensors",
-                "Torch",
-                "Triage", "Wire", "WorkerStore", "ZeroMQ",
+                "Decoding", "Federation", "Imaging", "ModelPackage", "Results", "Sandbox", "Statements", "Statistics",
+                "Tensors", "Torch", "Triage", "Wire", "WorkerStore", "ZeroMQ",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
@@ -195,8 +198,14 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "DecodingTests",
-            dependencies: ["CDecoding", "Decoding", "Imaging", "ModelPackage", "Phantoms", "gantry-decoder"],
+            dependencies: ["Decoding", "Imaging", "ModelPackage", "Phantoms", "Sandbox", "gantry-decoder"],
             swiftSettings: strict),
+        .testTarget(
+            name: "SandboxTests", dependencies: ["CSandbox", "Sandbox", "sandbox-probe"], swiftSettings: strict),
+        // Confines itself and then tries what it should not.
+        .executableTarget(
+            name: "sandbox-probe", dependencies: ["CSandbox"], path: "Tests/SandboxProbe",
+            cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
         .testTarget(
             name: "ImagingTests", dependencies: ["Imaging", "ModelPackage", "Phantoms", "Statements"],
             swiftSettings: strict),

@@ -53,9 +53,10 @@ def decoders(worker):
 
 
 def has_started(decoder):
-    """Confined is the last that a decoder becomes before it says that it is ready."""
+    """Sealed is the last that a decoder becomes before it says that it is ready."""
     try:
-        return "NoNewPrivs:\t1" in Path(f"/proc/{decoder}/status").read_text()
+        status = Path(f"/proc/{decoder}/status").read_text()
+        return status.startswith("Name:\tgantry-decoder") and "Seccomp:\t2" in status
     except OSError:
         return False
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-import CDecoding
+import CSandbox
 import Foundation
 import Imaging
 import ModelPackage
+import Sandbox
 
 /// The inside of a decoder process: answers questions about one instance after the other until its worker is gone.
 public final class DecoderLoop {
-    private let memory: DecoderMemory
+    private let memory: SharedMemory
     private let frame = Frame()
     private var buffer = [UInt8](repeating: 0, count: DecoderMessage.mostBytes)
     private var plan = ""
@@ -14,18 +15,28 @@ public final class DecoderLoop {
 
     /// Confines the process and takes up the descriptors it was started with.
     ///
-    /// - Parameter arguments: bytes of the input memory, of the output memory, and that the process may have of its own.
-    /// - Throws: `DecoderError.unavailable` where it was not started by a worker.
+    /// - Parameter arguments: bytes of the input memory, of the output memory, and that the process may have of its own;
+    ///   what it asks of its sandbox (`SandboxPolicy`).
+    /// - Throws: `DecoderError.unavailable` where it was not started by a worker, or cannot be confined.
     public init(arguments: [String]) throws(DecoderError) {
-        let sizes = arguments.compactMap { Int($0) }
-        guard arguments.count == 3, sizes.count == 3, sizes.allSatisfy({ $0 > 0 && $0 < 1 << 48 }) else {
-            throw .unavailable("gantry-decoder is started by gantry-worker, with memory and a socket")
+        let sizes = arguments.prefix(3).compactMap { Int($0) }
+        guard arguments.count == 4, sizes.count == 3, sizes.allSatisfy({ $0 > 0 && $0 < 1 << 48 }),
+            let policy = SandboxPolicy(rawValue: arguments[3])
+        else { throw .unavailable("gantry-decoder is started by gantry-worker, with memory and a socket") }
+        let confinement = Confinement(
+            privateBytes: UInt64(sizes[2]),
+            // Libraries and their tables take addresses too.
+            addressBytes: UInt64(sizes[0] + sizes[1] + sizes[2] + (1 << 30)), policy: policy)
+        do throws(SandboxError) {
+            // While the files of the system can still be read.
+            DicomTables.read()
+            try confinement.isolate()
+            memory = try SharedMemory(
+                descriptor: Confinement.firstDescriptor, inputBytes: sizes[0], outputBytes: sizes[1], side: .confined)
+            try confinement.seal()
+        } catch {
+            throw .unavailable(error.description)
         }
-        memory = try DecoderMemory(
-            descriptor: Int32(GD_MEMORY), inputBytes: sizes[0], outputBytes: sizes[1], side: .decoder)
-        // Libraries and their tables take addresses too.
-        let code = gd_confine(UInt64(sizes[2]), UInt64(sizes[0] + sizes[1] + sizes[2] + (1 << 30)))
-        guard code == 0 else { throw .unavailable("the decoder cannot be confined: \(text(ofCode: code))") }
     }
 
     /// Returns when the worker is gone.
@@ -129,12 +140,12 @@ public final class DecoderLoop {
 
     private func receive() -> DecoderMessage? {
         var count = 0
-        guard gd_receive(Int32(GD_CHANNEL), &buffer, buffer.count, -1, &count) == 0 else { return nil }
+        guard gs_receive(Confinement.channel, &buffer, buffer.count, -1, &count) == 0 else { return nil }
         return DecoderMessage(buffer.prefix(count))
     }
 
     private func send(_ message: DecoderMessage) -> Bool {
         let bytes = message.bytes
-        return gd_send(Int32(GD_CHANNEL), bytes, bytes.count) == 0
+        return gs_send(Confinement.channel, bytes, bytes.count) == 0
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-import CDecoding
 import Foundation
 import Imaging
 import ModelPackage
+import Sandbox
 import Statements
 import Synchronization
 
@@ -22,7 +22,7 @@ public final class DecoderSeat: @unchecked Sendable {
     private let settings: DecoderSettings
     private let running = Mutex(Running())
     private let onFailure: @Sendable (ImagingError) -> Void
-    private var memory: DecoderMemory?
+    private var memory: SharedMemory?
     private var process: DecoderProcess?
     private var instanceBytes = 0
     private var failures = 0
@@ -41,15 +41,24 @@ public final class DecoderSeat: @unchecked Sendable {
     /// Starts the decoder if none is running. Throws `unavailable` or `interrupted`.
     public func start() throws(DecoderError) {
         guard process == nil else { return }
-        let memory =
-            if let memory { memory } else {
-                try DecoderMemory(inputBytes: settings.instanceBytes, outputBytes: settings.outputBytes)
-            }
+        // `??` does not carry the type of what is thrown.
+        let memory = if let memory { memory } else { try makeMemory() }
         self.memory = memory
         if running.withLock({ $0.isInterrupted }) { throw .interrupted }
         let started = try DecoderProcess(settings, memory)
         running.withLock { $0.id = started.id }
         process = started
+    }
+
+    /// What confines the running decoder; nil when none runs.
+    public var layers: SandboxLayers? { process?.layers }
+
+    private func makeMemory() throws(DecoderError) -> SharedMemory {
+        do throws(SandboxError) {
+            return try SharedMemory(inputBytes: settings.instanceBytes, outputBytes: settings.outputBytes)
+        } catch {
+            throw .unavailable(error.description)
+        }
     }
 
     /// Hands an instance to the decoder and reads its header. Of one that is larger than the settings allow only the

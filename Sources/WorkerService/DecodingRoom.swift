@@ -5,6 +5,7 @@ import Imaging
 import Logging
 import ModelPackage
 import Results
+import Sandbox
 import Statements
 import Synchronization
 import Triage
@@ -25,6 +26,7 @@ final class DecodingRoom: Sendable {
     private let store: WorkerStore
     private let batchSlices: Int
     private let expectedCounts: [CountRule]
+    private let board: StatusBoard
     private let log: Logger
     private let seats: [DecoderSeat]
     private let threads = Mutex<[ZeroMQ.Thread]>([])
@@ -42,6 +44,7 @@ final class DecodingRoom: Sendable {
         self.models = models
         self.shelf = shelf
         self.store = store
+        self.board = board
         self.log = log
         batchSlices = settings.batchSlices
         expectedCounts = settings.expectedCounts
@@ -71,11 +74,19 @@ final class DecodingRoom: Sendable {
 
     private func run(_ seat: DecoderSeat) {
         _ = decoded { () throws(DecoderError) in try seat.start() }
+        if let layers = seat.layers, board.decoderStarted(layers) { tell(layers) }
         while let delivery = deliveries.take() {
             if let reading = read(delivery, seat) { events.put(.reading(reading)) }
             seat.close()
         }
         seat.stop()
+    }
+
+    private func tell(_ layers: SandboxLayers) {
+        let inForce = layers.names.joined(separator: ", ")
+        guard !layers.missing.isEmpty else { return log.info("decoders are confined by \(inForce)") }
+        let missing = layers.missing.joined(separator: ", ")
+        log.notice("decoders are confined by \(inForce); not here: \(missing) (README, “Confined processes”)")
     }
 
     /// Nil when the scorer will finish the instance, or the worker stops.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Foundation
 import ModelPackage
+import Sandbox
 import Synchronization
 import WorkerStore
 
@@ -36,6 +37,7 @@ final class StatusBoard: Sendable {
         var setAside: [String: Int] = [:]
         var documents = StatusDocument.Documents()
         var decoderFailures: [String: Int] = [:]
+        var decoderLayers: SandboxLayers?
         /// By `LiveModel.id`.
         var scoring: [Hash: ScoringTimes] = [:]
         var database = StatusDocument.Databases(setAside: 0)
@@ -72,6 +74,14 @@ final class StatusBoard: Sendable {
     /// A decoder process died or hung and was replaced.
     func decoderFailed(_ name: String) {
         state.withLock { $0.decoderFailures[name, default: 0] += 1 }
+    }
+
+    /// A decoder process runs, confined by these layers. True when that is news.
+    func decoderStarted(_ layers: SandboxLayers) -> Bool {
+        state.withLock { state in
+            defer { state.decoderLayers = layers }
+            return state.decoderLayers != layers
+        }
     }
 
     /// A forward pass of a version is done.
@@ -148,6 +158,7 @@ final class StatusBoard: Sendable {
                 connections: StatusDocument.Connections(refused: refused), setAside: state.setAside,
                 documents: state.documents,
                 decoderFailures: state.decoderFailures,
+                sandbox: state.decoderLayers.map { StatusDocument.Sandbox(inForce: $0.names, missing: $0.missing) },
                 queue: StatusDocument.Queue(instances: queued),
                 results: results.map { .init(due: $0.due, unsent: $0.unsent, failed: $0.failed) })
         }

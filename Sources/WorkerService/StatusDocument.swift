@@ -94,6 +94,12 @@ struct StatusDocument: Encodable {
         var lastSetAside: Last?
     }
 
+    /// The layers that confine a decoder, and those that this system lacks.
+    struct Sandbox: Encodable {
+        var inForce: [String]
+        var missing: [String]
+    }
+
     /// At the endpoint for gateways.
     struct Connections: Encodable { var refused: Int }
 
@@ -107,6 +113,8 @@ struct StatusDocument: Encodable {
     var documents: Documents
     /// Decoder processes that were replaced since the worker started, by the name of the reason.
     var decoderFailures: [String: Int]
+    /// Nil before the first decoder has started.
+    var sandbox: Sandbox?
     var queue: Queue
     /// Nil while the database cannot be read.
     var results: Results?

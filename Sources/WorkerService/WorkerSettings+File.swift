@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Foundation
 import Results
+import Sandbox
 
 extension WorkerSettings {
     private enum Key: String, CodingKey, CaseIterable {
-        case name, endpoint, key, gateways, state, packages, threads, nice, decoder, hub, transcript, results
+        case name, endpoint, key, gateways, state, packages, threads, nice, decoder, sandbox, hub, transcript, results
         case decodeThreads = "decode_threads"
         case decodeSeconds = "decode_seconds"
         case decodeMegabytes = "decode_megabytes"
@@ -71,6 +72,12 @@ extension WorkerSettings {
         nice = try values.integer(Key.nice.rawValue) ?? nice
         decodeThreads = try values.integer(Key.decodeThreads.rawValue) ?? decodeThreads
         decoder = try path(.decoder)
+        if let text = try values.text(Key.sandbox.rawValue) {
+            guard let sandbox = SandboxPolicy(rawValue: text) else {
+                throw .badValue(key: "sandbox", expected: "required or reduced")
+            }
+            self.sandbox = sandbox
+        }
         decodeSeconds = try values.number(Key.decodeSeconds.rawValue) ?? decodeSeconds
         decodeMegabytes = try values.integer(Key.decodeMegabytes.rawValue) ?? decodeMegabytes
         instanceMegabytes = try values.integer(Key.instanceMegabytes.rawValue) ?? instanceMegabytes

@@ -2,6 +2,7 @@
 import Decoding
 import Foundation
 import Results
+import Sandbox
 import Statements
 import Triage
 
@@ -31,6 +32,8 @@ public struct WorkerSettings: Sendable, Equatable {
     public var decodeSeconds = 30.0
     /// Memory that each decoder may use for itself.
     public var decodeMegabytes = 2048
+    /// Whether decoders go on where the kernel cannot filter system calls.
+    public var sandbox = SandboxPolicy.required
     /// Larger instances are set aside.
     public var instanceMegabytes = 1024
     /// Slices scored in one go at most.
@@ -92,7 +95,7 @@ public struct WorkerSettings: Sendable, Equatable {
         }
         return DecoderSettings(
             executable: file.path, answerSeconds: decodeSeconds, privateBytes: decodeMegabytes << 20,
-            instanceBytes: instanceMegabytes << 20, elements: expectedCounts.map(\.element))
+            instanceBytes: instanceMegabytes << 20, elements: expectedCounts.map(\.element), sandbox: sandbox)
     }
 
     /// - Throws: `CodeMap.FileError` when the file cannot be used.

@@ -12,6 +12,7 @@ struct RunCommand: AsyncParsableCommand {
         discussion: """
             Settings come from a JSON file (--config) and from options; options win. Keys of the file: name, endpoint,
             key, gateways, state, packages, threads, nice, decode_threads, decoder, decode_seconds, decode_megabytes,
+            sandbox (“required”, or “reduced” for a kernel without seccomp),
             instance_megabytes, batch_slices, quiet_seconds, quiet_seconds_by_modality,
             counted_quiet_seconds, expected_counts, memory_megabytes, example_megabytes, held_out_share, resend_seconds,
             status_seconds, results, label_codes, hub, hub_key, site_key, hub_seconds, transcript. Only state is needed.

@@ -47,10 +47,10 @@ struct DecoderSeatTests {
         return text.split(separator: " ").compactMap { pid_t($0) }
     }
 
-    /// Confined is the last that a decoder becomes before it says that it is ready.
+    /// Sealed is the last that a decoder becomes before it says that it is ready.
     private static func isReady(_ decoder: pid_t) -> Bool {
         let status = try? String(contentsOfFile: "/proc/\(decoder)/status", encoding: .utf8)
-        return status?.contains("NoNewPrivs:\t1") == true
+        return status?.contains("Seccomp:\t2") == true
     }
 
     /// Runs a body while every decoder that this thread starts gets a signal.
@@ -251,11 +251,11 @@ struct DecoderSeatTests {
         let descriptors = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(child)/fd").compactMap {
             Int($0)
         }
-        #expect(Set(descriptors).isSubset(of: [0, 1, 2, 3, 4]))
+        #expect(Set(descriptors).isSubset(of: [0, 1, 2, 3, 5]))
         let limits = try String(contentsOfFile: "/proc/\(child)/limits", encoding: .utf8)
         #expect(limits.contains(try Regex("Max core file size +0 +0 ")))
         #expect(limits.contains(try Regex("Max data size +\(2 << 30) +\(2 << 30) ")))
         let status = try String(contentsOfFile: "/proc/\(child)/status", encoding: .utf8)
-        #expect(status.contains("NoNewPrivs:\t1"))
+        #expect(status.contains("NoNewPrivs:\t1") && status.contains("Seccomp:\t2"))
     }
 }

@@ -50,6 +50,10 @@ typedef struct gi_limits {
     uint64_t frames;
 } gi_limits;
 
+/// Reads the dictionary and loads the converters of character sets now, which the first instance that needs one would do,
+/// and keeps them. For a process that will have no files by then. Any thread.
+void gi_read_tables(void);
+
 /// An instance whose bytes belong to the caller and must stay valid and unchanged until `gi_close`.
 typedef struct gi_instance gi_instance;
 
