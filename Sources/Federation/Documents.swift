@@ -21,19 +21,33 @@ public struct SiteState: Codable, Sendable, Equatable {
         /// Of these, the ones that came after the last contribution.
         public var newLabels: Int
         public var heldOutLabels: Int
+        /// Studies that were ever labelled for training, also those whose example had to make room: what tells new labels
+        /// from old ones when the disk budget is full. Nil from a site that does not count them.
+        public var labelledStudies: Int?
 
-        public init(package: Hash, live: Hash, trainingLabels: Int, newLabels: Int, heldOutLabels: Int) {
+        public init(
+            package: Hash, live: Hash, trainingLabels: Int, newLabels: Int, heldOutLabels: Int,
+            labelledStudies: Int? = nil
+        ) {
             self.package = package
             self.live = live
             self.trainingLabels = trainingLabels
             self.newLabels = newLabels
             self.heldOutLabels = heldOutLabels
+            self.labelledStudies = labelledStudies
         }
     }
 
-    public init(version: String, packages: [PackageState]) {
+    /// What this program understands beyond the first release; names that the hub does not know mean nothing to it.
+    public var capabilities: [String]?
+
+    /// Reasons of a refusal are text: one that the site does not know is final for the delta all the same.
+    public static let takesAnyReason = "any-reason"
+
+    public init(version: String, packages: [PackageState], capabilities: [String]? = nil) {
         self.version = version
         self.packages = packages
+        self.capabilities = capabilities
     }
 }
 
@@ -163,22 +177,6 @@ public struct DeltaManifest: Codable, Sendable, Equatable {
     }
 }
 
-/// Why the hub does not take a delta. The raw value is the name in counters, logs and on the status page.
-public enum DeltaRefusal: String, Codable, Sendable, CaseIterable {
-    case unknownRound = "unknown-round"
-    case roundClosed = "round-closed"
-    case repeatedRound = "repeated-round"
-    case wrongBase = "wrong-base-version"
-    case wrongShape = "wrong-shape"
-    case notFinite = "not-finite"
-    case wrongHash = "wrong-hash"
-    case wrongSize = "wrong-size"
-    case unknownCodec = "unknown-codec"
-    case badWeight = "bad-weight"
-    case malformed = "malformed"
-    case notInCohort = "not-in-cohort"
-}
-
 /// What a site decided about a new global version, and what it measured.
 public struct VersionReport: Codable, Sendable, Equatable {
     /// `ModelVersion.id`.
@@ -189,20 +187,64 @@ public struct VersionReport: Codable, Sendable, Equatable {
     /// Mean AUC over findings of the new and of the live version; nil when there are too few labels.
     public var candidateAUC: Double?
     public var liveAUC: Double?
+    /// Why, by a name such as `flagged-share`; nil from a site that gives none.
+    public var reason: String?
+    /// What the decision rests on beside the AUC; nil from a site that does not judge it.
+    public var figures: Figures?
+
+    /// Shares from 0 to 1 at the operating threshold, means over findings; nil where nothing is known.
+    public struct Figures: Codable, Sendable, Equatable {
+        public var candidateSensitivity: Double?
+        public var liveSensitivity: Double?
+        public var candidateSpecificity: Double?
+        public var liveSpecificity: Double?
+        /// Share of the site's newest studies that is flagged, with or without a label.
+        public var candidateFlagged: Double?
+        public var liveFlagged: Double?
+        /// How many newest studies these are.
+        public var recentStudies: Int
+
+        public init(
+            candidateSensitivity: Double? = nil, liveSensitivity: Double? = nil, candidateSpecificity: Double? = nil,
+            liveSpecificity: Double? = nil, candidateFlagged: Double? = nil, liveFlagged: Double? = nil,
+            recentStudies: Int = 0
+        ) {
+            self.candidateSensitivity = candidateSensitivity
+            self.liveSensitivity = liveSensitivity
+            self.candidateSpecificity = candidateSpecificity
+            self.liveSpecificity = liveSpecificity
+            self.candidateFlagged = candidateFlagged
+            self.liveFlagged = liveFlagged
+            self.recentStudies = recentStudies
+        }
+
+        /// All shares that are known.
+        public var shares: [Double] {
+            [
+                candidateSensitivity, liveSensitivity, candidateSpecificity, liveSpecificity, candidateFlagged,
+                liveFlagged,
+            ].compactMap { $0 }
+        }
+    }
 
     public enum Decision: String, Codable, Sendable {
         case live
-        /// Worse than the live version by more than the margin.
+        /// Worse than the live version by more than the rule allows.
         case refused
         /// Too few held-out labels to judge; the site will try again when there are more.
         case waiting
     }
 
-    public init(version: Hash, decision: Decision, heldOutLabels: Int, candidateAUC: Double?, liveAUC: Double?) {
+    public init(
+        version: Hash, decision: Decision, heldOutLabels: Int, candidateAUC: Double?, liveAUC: Double?,
+        reason: String? = nil, figures: Figures? = nil
+    ) {
         self.version = version
         self.decision = decision
         self.heldOutLabels = heldOutLabels
         self.candidateAUC = candidateAUC
         self.liveAUC = liveAUC
+        self.reason = reason
+        self.figures = figures
     }
 }

@@ -16,6 +16,8 @@ public enum FederationLimits {
     public static let fileBytes = 16 << 30
     /// Packages that a site may report in one hello.
     public static let packages = 64
+    /// Capabilities that a site may name.
+    public static let capabilities = 32
     /// Characters of a version or a codec name.
     public static let nameBytes = 64
     /// Counts of labels and seconds above it are nonsense.

@@ -59,6 +59,11 @@ extension ToHub {
             try message.check((0...FederationLimits.count).contains(report.heldOutLabels), "heldOutLabels")
             try message.check(report.candidateAUC.isProbability, "candidateAUC")
             try message.check(report.liveAUC.isProbability, "liveAUC")
+            try message.check(report.reason?.isWireName ?? true, "reason")
+            if let figures = report.figures {
+                try message.check(figures.shares.allSatisfy { (0...1).contains($0) }, "figures")
+                try message.check((0...FederationLimits.count).contains(figures.recentStudies), "figures")
+            }
             self = .report(report)
         default: throw .unknownVerb(message.verb)
         }
@@ -74,8 +79,14 @@ extension SiteState {
     fileprivate func check(_ message: FederationParts) throws(FederationError) {
         try message.check(version.isWireName, "version")
         try message.check(packages.count <= FederationLimits.packages, "packages")
+        let capabilities = capabilities ?? []
+        try message.check(
+            capabilities.count <= FederationLimits.capabilities && capabilities.allSatisfy(\.isWireName), "capabilities"
+        )
         for package in packages {
-            let counts = [package.trainingLabels, package.newLabels, package.heldOutLabels]
+            let counts = [
+                package.trainingLabels, package.newLabels, package.heldOutLabels, package.labelledStudies ?? 0,
+            ]
             try message.check(counts.allSatisfy { (0...FederationLimits.count).contains($0) }, "packages")
         }
     }

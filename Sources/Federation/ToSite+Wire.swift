@@ -51,8 +51,10 @@ extension ToSite {
             self = .accepted(round: try message.integer(0, "round", limit: FederationLimits.count))
         case "refused":
             try message.expect(fields: 2)
-            guard let reason = DeltaRefusal(rawValue: message.fields[1]) else { throw message.bad("reason") }
-            self = .refused(round: try message.integer(0, "round", limit: FederationLimits.count), reason: reason)
+            try message.check(message.fields[1].isWireName, "reason")
+            self = .refused(
+                round: try message.integer(0, "round", limit: FederationLimits.count),
+                reason: DeltaRefusal(rawValue: message.fields[1]))
         case "noted":
             try message.expect(fields: 1)
             self = .noted(version: try message.hash(0, "version"))

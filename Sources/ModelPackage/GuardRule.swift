@@ -6,15 +6,18 @@ public struct GuardRule: Codable, Sendable, Equatable {
     public var margin: Double
     /// Held-out labels of each class without which a new model is not judged and does not go live.
     public var minimumLabelsPerClass: Int
+    /// How much lower the sensitivity or specificity at the operating threshold may be.
+    public var tolerance: Double
 
     enum CodingKeys: String, CodingKey {
-        case margin
+        case margin, tolerance
         case minimumLabelsPerClass = "minimum_labels_per_class"
     }
 
-    public init(margin: Double = 0.02, minimumLabelsPerClass: Int = 2) {
+    public init(margin: Double = 0.02, minimumLabelsPerClass: Int = 2, tolerance: Double = 0.05) {
         self.margin = margin
         self.minimumLabelsPerClass = minimumLabelsPerClass
+        self.tolerance = tolerance
     }
 
     public init(from decoder: Decoder) throws {
@@ -23,5 +26,6 @@ public struct GuardRule: Codable, Sendable, Equatable {
         margin = try values.decodeIfPresent(Double.self, forKey: .margin) ?? defaults.margin
         minimumLabelsPerClass =
             try values.decodeIfPresent(Int.self, forKey: .minimumLabelsPerClass) ?? defaults.minimumLabelsPerClass
+        tolerance = try values.decodeIfPresent(Double.self, forKey: .tolerance) ?? defaults.tolerance
     }
 }

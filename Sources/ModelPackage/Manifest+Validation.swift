@@ -32,6 +32,10 @@ extension Manifest {
         guard guardRule.margin >= 0, guardRule.margin <= 1 else {
             throw wrong("guard.margin", "\(guardRule.margin) is not between 0 and 1", "write a number such as 0.02")
         }
+        guard guardRule.tolerance >= 0, guardRule.tolerance <= 1 else {
+            throw wrong(
+                "guard.tolerance", "\(guardRule.tolerance) is not between 0 and 1", "write a number such as 0.05")
+        }
         guard guardRule.minimumLabelsPerClass >= 1 else {
             throw wrong(
                 "guard.minimum_labels_per_class", "\(guardRule.minimumLabelsPerClass) labels can judge nothing",

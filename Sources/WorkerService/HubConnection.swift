@@ -23,6 +23,9 @@ final class HubConnection {
         }
     }
 
+    /// The hub's name for more requests than it takes of one site; the same question is asked again then.
+    private static let slowDown = "slow-down"
+
     private let endpoint: String
     private let hubKey: String
     private let keys: CurveKeyPair
@@ -70,6 +73,11 @@ final class HubConnection {
             guard let frames = try socket.receive() else { continue }
             bytesReceived += frames.reduce(0) { $0 + Int64($1.count) }
             let answer = try ToSite(frames: frames)
+            if case .error(Self.slowDown, _) = answer {
+                try waitForInput(on: [], or: wakeup, timeoutMilliseconds: 1000)
+                isSent = false
+                continue
+            }
             if case .error(let name, let text) = answer { throw Failure.hub(name: name, text: text) }
             return answer
         }

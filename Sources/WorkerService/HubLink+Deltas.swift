@@ -2,6 +2,7 @@
 import Federation
 import Foundation
 import ModelPackage
+import Triage
 import WorkerStore
 
 extension HubLink {
@@ -67,9 +68,12 @@ extension HubLink {
                 case .candidate, .superseded: nil
                 }
             if let decision {
+                let judgement = try store.read { try $0.judgement(of: row.version.id) }
                 let report = VersionReport(
                     version: row.version.id, decision: decision, heldOutLabels: row.heldOutLabels,
-                    candidateAUC: row.candidateAUC, liveAUC: row.liveAUC)
+                    candidateAUC: row.candidateAUC, liveAUC: row.liveAUC,
+                    reason: judgement.flatMap { $0.reason.isEmpty ? nil : $0.reason },
+                    figures: judgement.map { VersionReport.Figures($0.figures) })
                 do {
                     guard case .noted(row.version.id) = try ask(.report(report), connection) else {
                         throw HubConnection.Failure.unexpected("no note of a version")
@@ -81,5 +85,15 @@ extension HubLink {
             }
             try store.write { try $0.reported(row) }
         }
+    }
+}
+
+extension VersionReport.Figures {
+    fileprivate init(_ figures: GuardFigures) {
+        self.init(
+            candidateSensitivity: figures.candidateSensitivity, liveSensitivity: figures.liveSensitivity,
+            candidateSpecificity: figures.candidateSpecificity, liveSpecificity: figures.liveSpecificity,
+            candidateFlagged: figures.candidateFlagged, liveFlagged: figures.liveFlagged,
+            recentStudies: figures.recentStudies)
     }
 }

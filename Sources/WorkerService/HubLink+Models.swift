@@ -37,14 +37,26 @@ extension HubLink {
         guard package?.isActive == true else { return }
         // A round starts from these parameters whatever the guard says about them.
         try fetchParameters(version, model.parametersBytes, own: nil, connection)
-        if try store.read({ try $0.version(version.id) }) == nil {
+        let (known, live, named) = try store.read {
+            (
+                try $0.version(version.id), try $0.liveVersion(package: version.package),
+                try $0.hubVersion(package: version.package)
+            )
+        }
+        // One that was live or judged here is tried again when the hub has gone back to it, and only then: this site may
+        // have gone back by itself.
+        let isBack = named != nil && named != version.id && live?.version != version
+        if known == nil || isBack {
             try store.write {
                 try $0.addCandidate(version, round: model.roundsClosed, at: timepiece.unix())
+                try $0.noteHubVersion(version)
             }
             log.info(
                 "version \(version.id.short) of \(model.name) has come from the hub (after \(model.roundsClosed) rounds)"
             )
             room.ring()
+        } else if named != version.id {
+            try store.write { try $0.noteHubVersion(version) }
         }
     }
 

@@ -127,10 +127,15 @@ final class HubLink: Sendable {
                 let canTrain = counts.trainingPresent > 0 && counts.trainingAbsent > 0
                 return SiteState.PackageState(
                     package: row.package, live: live.version.id, trainingLabels: canTrain ? counts.training : 0,
-                    newLabels: canTrain ? counts.new : 0, heldOutLabels: counts.heldOut)
+                    newLabels: canTrain ? counts.new : 0, heldOutLabels: counts.heldOut,
+                    labelledStudies: canTrain ? try transaction.labelledStudies(findings: findings) : 0)
             }
         }
-        let answer = try ask(.hello(SiteState(version: GatewayLink.programVersion, packages: states)), connection)
+        let answer = try ask(
+            .hello(
+                SiteState(
+                    version: GatewayLink.programVersion, packages: states, capabilities: [SiteState.takesAnyReason])),
+            connection)
         guard case .welcome(let state) = answer else { throw HubConnection.Failure.unexpected("\(answer)") }
         return state
     }

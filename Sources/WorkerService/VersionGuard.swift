@@ -7,12 +7,17 @@ import Torch
 import Triage
 import WorkerStore
 
-/// Tries a new global version on the site's held-out labels before it may flag anything.
+/// Tries a new global version on the site's held-out labels and its newest studies before it may flag anything.
 struct VersionGuard {
+    /// Newest studies, with or without a label, on which the share of flagged ones is judged.
+    static let recentStudies = 64
+
     let store: WorkerStore
     let shelf: ModelShelf
     let log: Logger
     let now: @Sendable () -> Int64
+    /// What the site asks of every package's guard rule.
+    var floor = GuardFloor()
 
     /// Judges the version that waits for it, if one does, and commits the decision with its audit entry.
     ///
@@ -32,21 +37,30 @@ struct VersionGuard {
         }
         // A version that waits is tried again when there is more to judge it by.
         if row.state == .waiting, labels <= row.heldOutLabels { return nil }
-        var why: String
+        let rule = manifest.guardRule.bounded(by: floor)
+        var (reason, why) = ("", "")
+        var figures = GuardFigures()
         var scored: [Scored] = []
         if let live {
-            switch try judgement(row, live, manifest, mayContinue) {
+            switch try judgement(row, live, manifest, rule, mayContinue) {
             case nil: return nil
             case .failure(let problem):
                 row.state = .refused
-                why = "it cannot run: \(problem)"
+                (reason, why) = ("cannot-run", "it cannot run: \(problem)")
             case .success(let judgement, let studies):
                 scored = studies
                 (row.candidateAUC, row.liveAUC) = (judgement.candidateAUC, judgement.liveAUC)
+                figures = judgement.figures
                 switch judgement.decision {
-                case .live: (row.state, why) = (.live, "not worse than the live version by more than the margin")
-                case .refused: (row.state, why) = (.refused, "worse than the live version by more than the margin")
-                case .waiting: (row.state, why) = (.waiting, "too few held-out labels of each class")
+                case .live: (row.state, why) = (.live, "not worse than the live version by more than the rule allows")
+                case .refused:
+                    row.state = .refused
+                    reason = judgement.faults.first?.reason.rawValue ?? ""
+                    why = judgement.faults.map { ($0.finding.map { "\($0): " } ?? "") + $0.text }
+                        .joined(separator: "; ")
+                case .waiting:
+                    (row.state, reason) = (.waiting, "too-few-labels")
+                    why = "too few held-out labels of each class"
                 }
             }
         } else {
@@ -58,19 +72,23 @@ struct VersionGuard {
         let decided = row
         try store.write { transaction in
             try transaction.save(decided)
+            try transaction.save(
+                VersionJudgement(version: decided.version.id, reason: reason, why: why, figures: figures))
             if decided.state == .live, let live {
                 try keep(scored, of: decided, transaction)
                 try carryOperatingPoints(from: live, to: decided, scored, transaction)
             }
-            try transaction.audit(
-                "version-\(decided.state.rawValue)",
-                [
-                    "package": package.hex, "version": decided.version.id.hex, "round": String(decided.round),
-                    "held_out_labels": String(decided.heldOutLabels), "why": why,
-                    "candidate_auc": decided.candidateAUC.map { String($0) } ?? "none",
-                    "live_auc": decided.liveAUC.map { String($0) } ?? "none",
-                    "margin": String(manifest.guardRule.margin),
-                ])
+            var detail = [
+                "package": package.hex, "version": decided.version.id.hex, "round": String(decided.round),
+                "held_out_labels": String(decided.heldOutLabels), "why": why,
+                "candidate_auc": decided.candidateAUC.map { String($0) } ?? "none",
+                "live_auc": decided.liveAUC.map { String($0) } ?? "none",
+                "margin": String(rule.margin), "tolerance": String(rule.tolerance),
+                "recent_studies": String(figures.recentStudies),
+            ]
+            if !reason.isEmpty { detail["reason"] = reason }
+            for (name, value) in figures.named { detail[name] = value.map { String($0) } }
+            try transaction.audit("version-\(decided.state.rawValue)", detail)
         }
         log.info("version \(decided.version.id.short) of \(manifest.name) is \(decided.state.rawValue): \(why)")
         return decided
@@ -88,13 +106,19 @@ struct VersionGuard {
     }
 
     private func judgement(
-        _ candidate: VersionRow, _ live: VersionRow, _ manifest: Manifest, _ mayContinue: () -> Bool
+        _ candidate: VersionRow, _ live: VersionRow, _ manifest: Manifest, _ rule: GuardRule, _ mayContinue: () -> Bool
     ) throws -> Outcome? {
         let findings = manifest.findings
-        let examples = try store.read {
-            try $0.labelledExamples(
-                package: live.version.package.hex, findings: findings.map(\.name), heldOut: true)
+        let (labelled, newest) = try store.read {
+            (
+                try $0.labelledExamples(
+                    package: live.version.package.hex, findings: findings.map(\.name), heldOut: true),
+                try $0.recentExamples(package: live.version.package.hex, limit: Self.recentStudies)
+            )
         }
+        let held = Set(labelled.map(\.file))
+        let examples = labelled + newest.filter { !held.contains($0.file) }
+        let recentFiles = Set(newest.map(\.file))
         TorchModel.useThreads(1)
         let liveModel = try shelf.load(live, manifest)
         let candidateModel: TorchModel
@@ -104,6 +128,7 @@ struct VersionGuard {
             return .failure("\(error)")
         }
         var scored: [Scored] = []
+        var recent: [GuardJudgement.Recent] = []
         for example in examples {
             guard mayContinue() else { return nil }
             guard let file = try? ExampleFile(store.examples.appending(path: example.file)) else { continue }
@@ -120,9 +145,28 @@ struct VersionGuard {
                         finding: finding.name, present: $0, candidate: candidateScores[index], live: liveScores[index])
                 }
             }
-            scored.append(Scored(study: example.study, cases: cases))
+            if held.contains(example.file) { scored.append(Scored(study: example.study, cases: cases)) }
+            guard recentFiles.contains(example.file) else { continue }
+            for (index, finding) in findings.enumerated() {
+                recent.append(
+                    GuardJudgement.Recent(
+                        finding: finding.name, candidate: candidateScores[index], live: liveScores[index]))
+            }
         }
-        return .success(GuardJudgement(cases: scored.flatMap(\.cases), rule: manifest.guardRule), scored)
+        let points = try store.read { try $0.operatingPoints(live.version) }
+        let thresholds = Dictionary(
+            findings.map { finding -> (String, GuardJudgement.Thresholds) in
+                let point = points[finding.name]
+                let carried = point.flatMap { self.carried($0, to: candidate, scored) }
+                return (
+                    finding.name,
+                    GuardJudgement.Thresholds(
+                        candidate: carried?.threshold ?? finding.threshold,
+                        live: point?.threshold ?? finding.threshold)
+                )
+            }, uniquingKeysWith: { $1 })
+        return .success(
+            GuardJudgement(cases: scored.flatMap(\.cases), recent: recent, thresholds: thresholds, rule: rule), scored)
     }
 
     // MARK: A version that goes live
@@ -141,17 +185,21 @@ struct VersionGuard {
     private func carryOperatingPoints(
         from live: VersionRow, to next: VersionRow, _ scored: [Scored], _ transaction: WorkerTransaction
     ) throws {
-        for (finding, point) in try transaction.operatingPoints(live.version).sorted(by: { $0.key < $1.key }) {
-            var seen: Set<String> = []
-            let cases = scored.filter { seen.insert($0.study.studyInstanceUID).inserted }
-                .flatMap(\.cases).filter { $0.finding == finding }
-            let carried = point.carried(
-                to: next.version, old: cases.map { ScoredStudy(probability: $0.live, isPresent: $0.present) },
-                new: cases.map { ScoredStudy(probability: $0.candidate, isPresent: $0.present) }, at: next.decidedAt)
-            guard let carried else { continue }
+        for (_, point) in try transaction.operatingPoints(live.version).sorted(by: { $0.key < $1.key }) {
+            guard let carried = carried(point, to: next, scored) else { continue }
             try transaction.add(carried)
             if carried.origin == .lost { log.warnOfLost(carried) }
         }
+    }
+
+    /// The site's operating point as the next version would have it.
+    private func carried(_ point: OperatingPointRow, to next: VersionRow, _ scored: [Scored]) -> OperatingPointRow? {
+        var seen: Set<String> = []
+        let cases = scored.filter { seen.insert($0.study.studyInstanceUID).inserted }
+            .flatMap(\.cases).filter { $0.finding == point.finding }
+        return point.carried(
+            to: next.version, old: cases.map { ScoredStudy(probability: $0.live, isPresent: $0.present) },
+            new: cases.map { ScoredStudy(probability: $0.candidate, isPresent: $0.present) }, at: next.decidedAt)
     }
 }
 

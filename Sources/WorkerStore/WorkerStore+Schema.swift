@@ -16,6 +16,7 @@ extension WorkerStore {
             try db.execute(sql: validations)
             try AuditLog.migrate(db)
         }
+        migrator.registerMigration("version-judgements") { db in try db.execute(sql: judgements) }
         return migrator
     }
 

@@ -178,6 +178,17 @@ extension WorkerTransaction {
         return counts
     }
 
+    /// Studies with a label to train on, also those whose example had to make room.
+    public func labelledStudies(findings: [String]) throws -> Int {
+        try Int.fetchOne(
+            db,
+            sql: """
+                SELECT COUNT(DISTINCT gateway || char(10) || study_instance_uid)
+                FROM study JOIN current_label USING (gateway, study_instance_uid)
+                WHERE held_out = 0 AND finding IN (SELECT value FROM json_each(?))
+                """, arguments: [try Self.json(findings)]) ?? 0
+    }
+
     private static func json(_ names: [String]) throws -> String {
         String(decoding: try JSONEncoder().encode(names), as: UTF8.self)
     }

@@ -37,6 +37,7 @@ extension ModelCommand {
                 let row = figures.first { $0.finding == finding.name }
                 lines += (row.map(Self.words) ?? ["no label of a held-out patient yet"]).map { "    \($0)" }
             }
+            lines += try Self.lastJudgement(package: version.package, transaction)
             let history = try transaction.operatingPointHistory(package: version.package)
             for past in history.suffix(10) where live.findings.contains(where: { $0.name == past.finding }) {
                 let threshold = past.threshold.map { "\($0)" } ?? "the package's"

@@ -44,7 +44,7 @@ import Testing
         #expect(try ToSite(parts: try message.parts()) == message)
     }
 
-    @Test(arguments: DeltaRefusal.allCases) func `every reason of a refusal can be told`(reason: DeltaRefusal) throws {
+    @Test(arguments: DeltaRefusal.all) func `every reason of a refusal can be told`(reason: DeltaRefusal) throws {
         let message = ToSite.refused(round: 2, reason: reason)
         #expect(try ToSite(parts: try message.parts()) == message)
     }
@@ -118,5 +118,59 @@ import Testing
         let error = #expect(throws: FederationError.self) { try ToHub(parts: parts) }
         #expect(error?.description.contains("packages") == true)
         #expect(error?.description.contains("Meier") == false)
+    }
+
+    // MARK: Older and newer peers
+
+    /// Recorded from the first release.
+    @Test func `what a site of the first release says is understood`() throws {
+        let hash = Self.hash.hex
+        let hello = Self.text([
+            "GANTRYFED1 hello",
+            #"{"packages":[{"heldOutLabels":6,"live":"\#(hash)","newLabels":3,"package":"\#(hash)","trainingLabels":20}],"version":"0.1.0"}"#,
+        ])
+        guard case .hello(let state) = try ToHub(parts: hello) else {
+            Issue.record("no hello")
+            return
+        }
+        #expect(state.capabilities == nil && state.packages.first?.labelledStudies == nil)
+        let report = Self.text([
+            "GANTRYFED1 report",
+            #"{"candidateAUC":0.75,"decision":"refused","heldOutLabels":7,"liveAUC":0.8,"version":"\#(hash)"}"#,
+        ])
+        guard case .report(let said) = try ToHub(parts: report) else {
+            Issue.record("no report")
+            return
+        }
+        #expect(said.reason == nil && said.figures == nil && said.decision == .refused)
+    }
+
+    @Test func `a reason that this release does not know is kept as it came`() throws {
+        let message = ToSite.refused(round: 4, reason: DeltaRefusal(rawValue: "too-green"))
+        #expect(try ToSite(parts: Self.text(["GANTRYFED1 refused", "4", "too-green", ""])) == message)
+        for text in ["", "two words", String(repeating: "x", count: 65)] {
+            #expect(throws: FederationError.badValue(verb: "refused", field: "reason")) {
+                try ToSite(parts: Self.text(["GANTRYFED1 refused", "4", text, ""]))
+            }
+        }
+    }
+
+    @Test func `a site of the first release hears only reasons that it knows`() {
+        let known: Set<DeltaRefusal> = [
+            .unknownRound, .roundClosed, .repeatedRound, .wrongBase, .wrongShape, .notFinite, .wrongHash, .wrongSize,
+            .unknownCodec, .badWeight, .malformed, .notInCohort,
+        ]
+        #expect(DeltaRefusal.all.allSatisfy { known.contains($0.forFirstRelease) })
+    }
+
+    @Test func `a report with figures arrives as it was said, and none that is no share`() throws {
+        var report = Self.report
+        report.reason = "sensitivity"
+        report.figures = .init(candidateSensitivity: 0.5, liveSensitivity: 1, candidateFlagged: 0, recentStudies: 64)
+        let message = ToHub.report(report)
+        #expect(try ToHub(parts: try message.parts()) == message)
+        report.figures?.liveFlagged = 1.5
+        let parts = try ToHub.report(report).parts()
+        #expect(throws: FederationError.badValue(verb: "report", field: "figures")) { try ToHub(parts: parts) }
     }
 }

@@ -36,7 +36,7 @@ import WorkerStore
     }
 
     /// Held-out studies whose labels are what the live version says about them.
-    private func addHeldOut(_ count: Int) throws {
+    private func addHeldOut(_ count: Int, isLabelled: Bool = true) throws {
         let model = try TorchModel(package: package)
         let shape = InputShape(package.manifest.preprocessing)
         var random = SystemRandomNumberGenerator()
@@ -51,6 +51,7 @@ import WorkerStore
             scored.append((uid, try model.score(values, count: 1)[0]))
         }
         scored.sort { $0.probability < $1.probability }
+        guard isLabelled else { return }
         for (index, study) in scored.enumerated() { try store.addLabel(study.uid, isPresent: index >= count / 2) }
     }
 
@@ -63,6 +64,19 @@ import WorkerStore
             let tensor = try #require(parameters.tensors[name])
             parameters.tensors[name] = Tensor(shape: tensor.shape, values: tensor.values.map { $0 * factor })
         }
+        let data = Safetensors.encode(parameters)
+        let version = ModelVersion(package: package.hash, parameters: Hash(of: data))
+        try data.write(to: shelf.parametersFile(version.parameters))
+        try store.write { try $0.addCandidate(version, round: round, at: 1) }
+        return version
+    }
+
+    /// A version that says no to everything: the attack on a federation that leaves the AUC as it is.
+    private func addBlindCandidate(round: Int) throws -> ModelVersion {
+        var parameters = try Safetensors.read(package.parametersFile)
+        let last = try #require(try TorchModel(package: package).declaredNames.last)
+        let bias = try #require(parameters.tensors[last])
+        parameters.tensors[last] = Tensor(shape: bias.shape, values: bias.values.map { _ in -30 })
         let data = Safetensors.encode(parameters)
         let version = ModelVersion(package: package.hash, parameters: Hash(of: data))
         try data.write(to: shelf.parametersFile(version.parameters))
@@ -92,6 +106,28 @@ import WorkerStore
         #expect(models.all.map(\.version) == [live])
         #expect(try judge() == nil, "it is decided once")
         try store.verifyAudit()
+    }
+
+    @Test(arguments: [true, false]) func `A version with a bias of -30 is refused, with labels and without`(
+        isLabelled: Bool
+    ) throws {
+        try addHeldOut(16, isLabelled: isLabelled)
+        let next = try addBlindCandidate(round: 1)
+        let row = try #require(try judge())
+        #expect(row.state == .refused)
+        let judgement = try #require(try store.read { try $0.judgement(of: next.id) })
+        #expect(judgement.reason == "constant")
+        #expect(judgement.figures.recentStudies == 16)
+        try shelf.refresh()
+        #expect(models.all.map(\.version) == [live])
+    }
+
+    @Test func `A site's floor makes a lenient rule strict`() throws {
+        try addHeldOut(8)
+        _ = try addCandidate(-1, round: 1)
+        var strict = versionGuard
+        strict.floor = GuardFloor(minimumLabelsPerClass: 5)
+        #expect(try strict.judge(package: package.hash, mayContinue: { true })?.state == .waiting)
     }
 
     @Test func `The site's operating point is chosen anew for the version that goes live, at once`() throws {
