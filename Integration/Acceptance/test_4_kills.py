@@ -90,7 +90,8 @@ def test_the_same_study_sent_twice_is_flagged_once(start, package, phantoms):
 
 
 def test_a_hub_killed_while_deltas_arrive_completes_the_round_without_a_second_contribution(start, package, tmp_path):
-    hub = start.hub("--rounds", "2", "--quorum", "2", "--deadline", "120", "--minimum-labels", "3")
+    hub = start.hub("--rounds", "2", "--quorum", "2", "--deadline", "120", "--minimum-labels", "3",
+                    "--interval", "0")
     hub.add_model(package)
     hub.start()
     hospitals = [start.hospital(f"hospital-{look}", hub=hub, worker={"quiet_seconds": 1}) for look in "ab"]

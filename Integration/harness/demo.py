@@ -70,7 +70,7 @@ class Demo:
         package = new_package(self.folder / "package", seed=self.options.model_seed)
         say("made an untrained model package: gantry model new --architecture small-cnn --task head-ct-haemorrhage")
         self.hub = Hub(self.folder / "hub", [
-            "--rounds", self.options.rounds, "--quorum", 2, "--deadline", 120, "--pause", 0,
+            "--rounds", self.options.rounds, "--quorum", 2, "--deadline", 120, "--pause", 0, "--interval", 0,
             "--minimum-labels", self.options.training // 2])
         self.hub.add_model(package)
         self.hospitals = [

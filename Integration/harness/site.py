@@ -42,12 +42,24 @@ class ScriptedSite:
         head, *answer, content = self.socket.recv_multipart()
         return head.decode().removeprefix(f"{PROTOCOL} "), [field.decode() for field in answer], content
 
-    def hello(self, package=None, live=None, labels=100):
-        """Reports `labels` for a package; gives the hub's state."""
+    def hello(self, package=None, live=None, labels=100, new=None, ever=None, capabilities=("any-reason",)):
+        """Reports `labels` for a package, `new` of them new (all), `ever` in its life; gives the hub's state."""
         packages = [] if package is None else [{
-            "package": package, "live": live, "trainingLabels": labels, "newLabels": labels, "heldOutLabels": 10}]
-        answer = self.ask("hello", payload=json.dumps({"version": "0.1.0", "packages": packages}).encode())
-        return json.loads(answer[2]) if answer else None
+            "package": package, "live": live, "trainingLabels": labels, "newLabels": labels if new is None else new,
+            "heldOutLabels": 10}]
+        if packages and ever is not None:
+            packages[0]["labelledStudies"] = ever
+        state = {"version": "0.1.0", "packages": packages}
+        if capabilities is not None:
+            state["capabilities"] = list(capabilities)
+        answer = self.ask("hello", payload=json.dumps(state).encode())
+        return json.loads(answer[2]) if answer and answer[0] == "welcome" else None
+
+    def report(self, version, decision, auc=0.9, live_auc=0.9):
+        """Tells what became of a version; gives the hub's answer."""
+        return self.ask("report", payload=json.dumps({
+            "version": version, "decision": decision, "heldOutLabels": 20, "candidateAUC": auc,
+            "liveAUC": live_auc}).encode())
 
     def download(self, file_hash, size):
         content = b""

@@ -13,8 +13,11 @@ final class FrontDesk {
 
     private let store: HubStore
     private let workbench: Workbench
+    private let bounds: BoundScreen
     private let now: Clock
     private let logger: Logger
+    /// Sites that take any reason of a refusal, by what they said since the hub started.
+    private var takeAnyReason: Set<String> = []
     /// What was heard and is not written down yet; by site name.
     private var presence: [String: (seenAtMilliseconds: Int64, state: SiteState?)] = [:]
     /// Deltas on the workbench, and who waits for the outcome.
@@ -32,9 +35,10 @@ final class FrontDesk {
         }
     }
 
-    init(store: HubStore, workbench: Workbench, now: @escaping Clock, logger: Logger) {
+    init(store: HubStore, workbench: Workbench, bounds: BoundScreen, now: @escaping Clock, logger: Logger) {
         self.store = store
         self.workbench = workbench
+        self.bounds = bounds
         self.now = now
         self.logger = logger
     }
@@ -46,20 +50,28 @@ final class FrontDesk {
         switch message {
         case .hello(let state):
             presence[site.name]?.state = state
+            if state.capabilities?.contains(SiteState.takesAnyReason) == true {
+                takeAnyReason.insert(site.name)
+            } else {
+                takeAnyReason.remove(site.name)
+            }
             return .welcome(try hubState(for: site))
         case .fetch(let hash, let offset, let length): return try piece(hash, offset, length)
         case .offer(let manifest): return try offer(manifest, from: site, at: address)
         case .chunk(let round, let hash, let offset, let bytes):
             return try chunk(round: round, hash: hash, offset: offset, bytes: bytes, from: site, at: address)
         case .report(let report):
-            guard try store.recordReport(report, from: site.name, atMilliseconds: now()) else {
+            guard let isKept = try store.recordReport(report, from: site.name, atMilliseconds: now()) else {
                 return .error(name: "unknown-version", text: "this hub has no version \(report.version.short)")
             }
+            // Noted all the same, so that the site does not say it again.
+            guard isKept else { return .noted(version: report.version) }
             logger.info(
                 "version reported",
                 metadata: [
                     "site": "\(site.name)", "version": "\(report.version.short)", "decision": "\(report.decision)",
                     "auc": "\(report.candidateAUC.map { String(format: "%.3f", $0) } ?? "-")",
+                    "reason": "\(report.reason ?? "-")",
                 ])
             return .noted(version: report.version)
         }
@@ -114,7 +126,8 @@ final class FrontDesk {
         let model = try round.flatMap { try store.model(package: $0.base.package) }
         // Every version of a model has the same tensors and so the same size.
         let largest = DeltaInspection.largestBytes(baseBytes: model?.current.parametersBytes ?? 0)
-        switch Admission.judge(manifest, from: site.name, round: round, largestBytes: largest) {
+        let labels = try round.map { try self.labels(of: site, in: $0) } ?? 0
+        switch Admission.judge(manifest, from: site.name, round: round, labels: labels, largestBytes: largest) {
         case .accepted: return .accepted(round: manifest.round)
         case .refuse(let reason): return try refuse(site, manifest.round, reason)
         case .take: break
@@ -128,6 +141,9 @@ final class FrontDesk {
                 return try refuse(site, manifest.round, reason)
             }
         }
+        guard try store.mayOffer(manifest, from: site.name) else {
+            return try refuse(site, manifest.round, .tooManyOffers)
+        }
         let delta = try store.beginDelta(manifest, from: site.name, atMilliseconds: now())
         logger.info(
             "delta offered",
@@ -139,6 +155,12 @@ final class FrontDesk {
             ? inspect(delta, at: address) : .resume(round: delta.round, received: delta.received)
     }
 
+    /// Training labels that a site itself says it has: now, or when the round opened, since labels are withdrawn too.
+    private func labels(of site: Site, in round: Round) throws -> Int {
+        let said = (presence[site.name]?.state ?? site.state)?.packages.first { $0.package == round.base.package }
+        return max(said.map(LabelCount.training) ?? 0, try store.cohortLabels(round: round.number, site: site.name))
+    }
+
     private func chunk(
         round number: Int, hash: Hash, offset: Int, bytes: Data, from site: Site, at address: ReturnAddress
     ) throws -> ToSite? {
@@ -147,7 +169,7 @@ final class FrontDesk {
         }
         switch delta.state {
         case .accepted: return .accepted(round: number)
-        case .refused: return .refused(round: number, reason: delta.refusal ?? .malformed)
+        case .refused: return refused(site.name, number, delta.refusal ?? .malformed)
         case .superseded, .withdrawn:
             return .error(name: "no-offer", text: "delta \(hash.short) was replaced by a later offer")
         case .receiving: break
@@ -171,13 +193,18 @@ final class FrontDesk {
         if waiting[key] == nil {
             do {
                 guard let round = try store.round(delta.round),
-                    let model = try store.model(package: round.base.package)
-                else { return .refused(round: delta.round, reason: .unknownRound) }
+                    let model = try store.model(package: round.base.package),
+                    let active = try store.activeRound(package: round.base.package), active.round.number == delta.round
+                else { return refused(delta.site, delta.round, .roundClosed) }
                 workbench.inspect(
                     delta,
                     with: DeltaInspection(
                         file: store.upload(round: delta.round, site: delta.site), manifest: delta.manifest,
-                        base: store.blobs.file(round.base.parameters), trains: model.manifest.training.parameters))
+                        base: store.blobs.file(round.base.parameters), trains: model.manifest.training.parameters,
+                        bounds: bounds,
+                        steps: StepBound(
+                            active.config, examples: delta.manifest.examples,
+                            cohort: try store.cohortLabels(round: delta.round))))
             } catch {
                 return hubFault(error)
             }
@@ -188,17 +215,26 @@ final class FrontDesk {
     }
 
     /// What the sites that wait for an inspection are told.
-    func answers(to delta: ReceivedDelta, of outcome: Result<DeltaRefusal?, any Error>) -> [(ReturnAddress, ToSite)] {
+    func answers(
+        to delta: ReceivedDelta, of outcome: Result<DeltaInspection.Fault?, any Error>
+    ) -> [(ReturnAddress, ToSite)] {
         let addresses = waiting.removeValue(forKey: DeltaKey(delta)) ?? []
         let answer: ToSite
         do {
-            let fault = try outcome.get() ?? store.acceptDelta(delta, atMilliseconds: now())
-            if let fault {
+            let fault =
+                try outcome.get()
+                ?? store.acceptDelta(delta, atMilliseconds: now()).map(DeltaInspection.Fault.refused)
+            switch fault {
+            case .refused(let reason):
                 try store.refuse(
-                    site: delta.site, round: delta.round, reason: fault.rawValue, delta: delta, atMilliseconds: now())
-                logRefusal(delta.site, delta.round, fault)
-                answer = .refused(round: delta.round, reason: fault)
-            } else {
+                    site: delta.site, round: delta.round, reason: reason.rawValue, delta: delta, atMilliseconds: now())
+                logRefusal(delta.site, delta.round, reason)
+                answer = refused(delta.site, delta.round, reason)
+            case .outOfLine(let fault):
+                try store.keepOut([delta.site: fault], round: delta.round, atMilliseconds: now())
+                logRefusal(delta.site, delta.round, .outOfLine, "\(fault)")
+                answer = refused(delta.site, delta.round, .outOfLine)
+            case nil:
                 logger.notice(
                     "delta accepted",
                     metadata: [
@@ -219,12 +255,17 @@ final class FrontDesk {
         try store.refuse(
             site: site.name, round: round, reason: reason.rawValue, delta: delta, atMilliseconds: now())
         logRefusal(site.name, round, reason)
-        return .refused(round: round, reason: reason)
+        return refused(site.name, round, reason)
     }
 
-    private func logRefusal(_ site: String, _ round: Int, _ reason: DeltaRefusal) {
-        logger.warning(
-            "delta refused", metadata: ["site": "\(site)", "round": "\(round)", "reason": "\(reason.rawValue)"])
+    private func refused(_ site: String, _ round: Int, _ reason: DeltaRefusal) -> ToSite {
+        .refused(round: round, reason: takeAnyReason.contains(site) ? reason : reason.forFirstRelease)
+    }
+
+    private func logRefusal(_ site: String, _ round: Int, _ reason: DeltaRefusal, _ why: String? = nil) {
+        var metadata: Logger.Metadata = ["site": "\(site)", "round": "\(round)", "reason": "\(reason.rawValue)"]
+        metadata["why"] = why.map { "\($0)" }
+        logger.warning("delta refused", metadata: metadata)
     }
 
     private func hubFault(_ error: any Error) -> ToSite {

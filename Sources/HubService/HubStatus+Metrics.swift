@@ -40,6 +40,10 @@ extension HubStatus {
                     ([("model", model.name), ("outcome", "void")], Double(model.roundsVoid)),
                 ]
             })
+        family(
+            "gantry_hub_versions_refused_by_most", "gauge",
+            "Versions that more than half of the deciding sites refused.",
+            models.map { model in ([("model", model.name)], Double(model.versions.count { $0.refusedByMost })) })
         let open = models.compactMap { model in
             model.rounds.first { $0.state == "open" || $0.state == "aggregating" }.map { (model.name, $0) }
         }

@@ -45,6 +45,13 @@ extension HubStatus.ModelStatus {
         let counts = try store.roundCounts(package: model.package)
         let records = try store.rounds(package: model.package, limit: HubStatus.shownRounds)
         let reports = try store.reports(package: model.package)
+        let enrolled = Set(try store.sites().filter { !$0.isRevoked }.map(\.name))
+        func standing(of version: Version) -> VersionStanding {
+            let decisions = reports.filter { $0.report.version == version.version.id && enrolled.contains($0.site) }
+                .map(\.report.decision)
+            return VersionStanding(
+                live: decisions.count { $0 == .live }, refused: decisions.count { $0 == .refused })
+        }
         var waiting: String?
         if !records.contains(where: { !$0.round.state.isOver }),
             case .wait(let reason) = strategy.opening(
@@ -64,6 +71,7 @@ extension HubStatus.ModelStatus {
                 HubStatus.VersionStatus(
                     number: version.number, id: version.version.id.hex, round: version.round,
                     createdAtMs: version.createdAtMilliseconds,
+                    refusedByMost: standing(of: version).isRefusedByMost(quorum: settings.quorum),
                     reports: reports.filter { $0.report.version == version.version.id }.map(HubStatus.Report.init))
             },
             series: HubStatus.Series.all(reports, versions))
@@ -74,7 +82,13 @@ extension HubStatus.Report {
     fileprivate init(_ report: SiteReport) {
         self.init(
             site: report.site, decision: report.report.decision.rawValue, heldOutLabels: report.report.heldOutLabels,
-            candidateAuc: report.report.candidateAUC, liveAuc: report.report.liveAUC)
+            candidateAuc: report.report.candidateAUC, liveAuc: report.report.liveAUC, reason: report.report.reason,
+            candidateSensitivity: report.report.figures?.candidateSensitivity,
+            liveSensitivity: report.report.figures?.liveSensitivity,
+            candidateSpecificity: report.report.figures?.candidateSpecificity,
+            liveSpecificity: report.report.figures?.liveSpecificity,
+            candidateFlagged: report.report.figures?.candidateFlagged,
+            liveFlagged: report.report.figures?.liveFlagged)
     }
 }
 
@@ -102,6 +116,7 @@ extension HubStatus.Series {
 extension HubStatus.RoundStatus {
     fileprivate init(_ record: RoundRecord, base: Int, _ store: HubStore, _ now: Int64) throws {
         let round = record.round
+        let outOfLine = round.outOfLine.isEmpty ? [:] : try store.outOfLine(round: round.number)
         let receiving = round.state == .open ? try store.receiving(round: round.number) : []
         self.init(
             number: round.number, state: round.state.rawValue, baseVersion: base,
@@ -113,6 +128,10 @@ extension HubStatus.RoundStatus {
                 if let contribution = round.contributions[site] {
                     return HubStatus.Member(
                         site: site, state: "accepted", receivedBytes: 0, bytes: 0, examples: contribution.examples)
+                }
+                if let why = outOfLine[site] {
+                    return HubStatus.Member(
+                        site: site, state: "out-of-line", why: why, receivedBytes: 0, bytes: 0, examples: 0)
                 }
                 guard let delta = receiving.first(where: { $0.site == site }) else {
                     return HubStatus.Member(site: site, state: "waiting", receivedBytes: 0, bytes: 0, examples: 0)

@@ -55,8 +55,10 @@ public struct HubStatus: Codable, Sendable, Equatable {
     /// A site of a round's cohort.
     public struct Member: Codable, Sendable, Equatable {
         public var site: String
-        /// waiting, receiving or accepted.
+        /// waiting, receiving, accepted or out-of-line.
         public var state: String
+        /// Why a screen kept its delta out; nil in every other state.
+        public var why: String?
         public var receivedBytes: Int
         public var bytes: Int
         public var examples: Int
@@ -67,6 +69,8 @@ public struct HubStatus: Codable, Sendable, Equatable {
         public var id: String
         public var round: Int?
         public var createdAtMs: Int64
+        /// More than half of the sites that decided refused it: no round starts from it.
+        public var refusedByMost: Bool
         public var reports: [Report]
     }
 
@@ -77,6 +81,15 @@ public struct HubStatus: Codable, Sendable, Equatable {
         public var heldOutLabels: Int
         public var candidateAuc: Double?
         public var liveAuc: Double?
+        /// Why the site decided so, by name; nil when it does not say.
+        public var reason: String?
+        public var candidateSensitivity: Double?
+        public var liveSensitivity: Double?
+        public var candidateSpecificity: Double?
+        public var liveSpecificity: Double?
+        /// Share of the site's newest studies that is flagged.
+        public var candidateFlagged: Double?
+        public var liveFlagged: Double?
     }
 
     public struct Series: Codable, Sendable, Equatable {

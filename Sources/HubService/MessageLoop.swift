@@ -58,20 +58,28 @@ final class MessageLoop: Sendable {
             let socket = try listen(in: context)
             bound.withLock { $0 = .success(socket.lastEndpoint) }
             let workbench = Workbench(wakeup: wakeup)
-            let desk = FrontDesk(store: store, workbench: workbench, now: now, logger: logger)
+            let desk = FrontDesk(
+                store: store, workbench: workbench, bounds: configuration.settings.bounds, now: now, logger: logger)
             let clerk = RoundClerk(
                 store: store, workbench: workbench, strategy: strategy, settings: configuration.settings, now: now,
                 logger: logger)
+            var budget = RequestBudget()
             while !stopping.load(ordering: .relaxed) {
                 try waitForInput(on: [socket], or: wakeup, timeoutMilliseconds: configuration.tickMilliseconds)
                 for _ in 0..<Self.messagesBetweenTicks {
                     guard let frames = try socket.receive() else { break }
-                    serve(frames, on: socket, desk)
+                    serve(frames, on: socket, desk, &budget)
                 }
                 attempt("take results") { try handIn(workbench.take(), on: socket, desk, clerk) }
                 attempt("write down who was heard") {
                     try desk.flushPresence()
                     try door.flush(atMilliseconds: now())
+                    for (key, count) in budget.takeRefused() {
+                        guard let site = try store.site(publicKey: key) else { continue }
+                        try store.refuse(
+                            site: site.name, round: 0, reason: RequestBudget.refusal, count: count,
+                            atMilliseconds: now())
+                    }
                 }
                 attempt("look after the rounds") { try clerk.tick() }
             }
@@ -93,8 +101,18 @@ final class MessageLoop: Sendable {
     }
 
     /// Identity, then the message. A connection's user id is the public key that the doorkeeper let in.
-    private func serve(_ frames: [Frame], on socket: Socket, _ desk: FrontDesk) {
+    private func serve(_ frames: [Frame], on socket: Socket, _ desk: FrontDesk, _ budget: inout RequestBudget) {
         guard let address = frames.first?.bytes, let key = frames.last?.userID else { return }
+        // Before anything is read or looked up.
+        guard budget.takes(key, atMilliseconds: now()) else {
+            reply(
+                .error(
+                    name: RequestBudget.refusal,
+                    text: "more than \(Int(RequestBudget.perSecond)) requests a second; ask again in a second"),
+                address,
+                socket)
+            return
+        }
         attempt("answer a site") {
             guard let site = try store.site(publicKey: key) else { return }
             if site.isRevoked {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+import Federation
 import Foundation
 import HubStore
 import Logging
@@ -36,7 +37,18 @@ final class RoundClerk {
 
     /// Does what is due. Call a few times a second.
     func tick() throws {
-        for model in try store.models() {
+        for var model in try store.models() {
+            if let version = try store.leaveRefusedVersion(
+                package: model.package, quorum: settings.quorum, atMilliseconds: now()),
+                let changed = try store.model(package: model.package)
+            {
+                logger.warning(
+                    "most sites refused the current version; rounds go on from an earlier one",
+                    metadata: [
+                        "model": "\(model.name)", "refused": "\(model.current.number)", "current": "\(version.number)",
+                    ])
+                model = changed
+            }
             if let active = try store.activeRound(package: model.package) {
                 try advance(active.round, of: model)
             } else {
@@ -46,13 +58,30 @@ final class RoundClerk {
     }
 
     /// Takes what the workbench made.
-    func finish(round number: Int, _ outcome: Result<Workbench.NewParameters, any Error>) throws {
+    func finish(round number: Int, _ outcome: Result<Workbench.Aggregate, any Error>) throws {
         aggregating.remove(number)
         do {
-            let parameters = try outcome.get()
+            let parameters: Workbench.NewParameters
+            let weights: [String: Double]
+            switch try outcome.get() {
+            case .made(let made, let shares): (parameters, weights) = (made, shares)
+            case .outOfLine(let outOfLine):
+                try store.keepOut(outOfLine, round: number, atMilliseconds: now())
+                for (site, fault) in outOfLine.sorted(by: { $0.key < $1.key }) {
+                    logger.warning(
+                        "delta refused",
+                        metadata: [
+                            "site": "\(site)", "round": "\(number)", "reason": "\(DeltaRefusal.outOfLine.rawValue)",
+                            "why": "\(fault)",
+                        ])
+                }
+                // The next tick goes on with those who are left.
+                return
+            }
             guard
                 let version = try store.closeRound(
-                    number, parameters: parameters.hash, parametersBytes: parameters.bytes, atMilliseconds: now())
+                    number, parameters: parameters.hash, parametersBytes: parameters.bytes, weights: weights,
+                    atMilliseconds: now())
             else { return }
             logger.notice(
                 "round closed",
@@ -60,6 +89,7 @@ final class RoundClerk {
                     "round": "\(number)", "version": "\(version.version.id.short)", "number": "\(version.number)",
                 ])
             try store.sweepDeltas()
+            try store.forgetRounds(package: version.version.package, keeping: settings.keptRounds)
         } catch let fault as NonFiniteValue {
             try void(number, reason: "the aggregate is not finite: \(fault)")
         } catch {
@@ -87,7 +117,14 @@ final class RoundClerk {
 
     private func advance(_ round: Round, of model: Model) throws {
         if round.state == .aggregating {
-            try aggregate(round)
+            // The screens may have kept some out.
+            if round.contributions.count >= round.quorum {
+                try aggregate(round)
+            } else {
+                try void(
+                    round.number,
+                    reason: FederatedAveraging.tooFewInLine(round.contributions.count, round.quorum))
+            }
             return
         }
         switch strategy.decision(round, settings, nowMilliseconds: now()) {
@@ -119,13 +156,16 @@ final class RoundClerk {
         if let retry = retryAtMilliseconds[round.number], retry > now() { return }
         retryAtMilliseconds[round.number] = nil
         aggregating.insert(round.number)
-        workbench.aggregate(round, with: strategy.aggregator, in: store)
+        workbench.aggregate(round, with: strategy.aggregator, settings, in: store)
     }
 
     private func void(_ number: Int, reason: String) throws {
         try store.voidRound(number, reason: reason, atMilliseconds: now())
         logger.warning("round is void", metadata: ["round": "\(number)", "reason": "\(reason)"])
         try store.sweepDeltas()
+        if let package = try store.round(number)?.base.package {
+            try store.forgetRounds(package: package, keeping: settings.keptRounds)
+        }
     }
 }
 
@@ -133,16 +173,17 @@ extension HubStore {
     /// What a strategy needs to know about a model.
     func openingSituation(of model: Model, atMilliseconds now: Int64) throws -> OpeningSituation {
         let history = try roundHistory(package: model.package)
+        let counted = try countedLabels(package: model.package)
         let standings = try sites().compactMap { site -> SiteStanding? in
             guard !site.isRevoked, let seen = site.lastSeenMilliseconds,
                 let state = site.state?.packages.first(where: { $0.package == model.package })
             else { return nil }
             return SiteStanding(
-                site: site.name, lastSeenMilliseconds: seen, trainingLabels: state.trainingLabels,
-                newLabels: state.newLabels)
+                site: site.name, lastSeenMilliseconds: seen, trainingLabels: LabelCount.training(state),
+                newLabels: LabelCount.new(state, counted: counted[site.name] ?? 0))
         }
         return OpeningSituation(
             sites: standings, roundsClosed: history.closed, lastEndMilliseconds: history.lastEndMilliseconds,
-            nowMilliseconds: now)
+            lastOpeningMilliseconds: history.lastOpeningMilliseconds, nowMilliseconds: now)
     }
 }

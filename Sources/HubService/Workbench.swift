@@ -15,8 +15,16 @@ import ZeroMQ
 /// message thread takes it; the tray holds at most one result for each site and each model.
 final class Workbench: Sendable {
     enum Result: Sendable {
-        case inspected(ReceivedDelta, Swift.Result<DeltaRefusal?, any Error>)
-        case aggregated(round: Int, Swift.Result<NewParameters, any Error>)
+        case inspected(ReceivedDelta, Swift.Result<DeltaInspection.Fault?, any Error>)
+        case aggregated(round: Int, Swift.Result<Aggregate, any Error>)
+    }
+
+    /// What a round's contributions make.
+    enum Aggregate: Sendable, Equatable {
+        /// These must not count; nothing was computed.
+        case outOfLine([String: OutOfLine])
+        /// - Parameter weights: what each site counted.
+        case made(NewParameters, weights: [String: Double])
     }
 
     /// Parameters that lie in the store's blobs.
@@ -34,13 +42,16 @@ final class Workbench: Sendable {
 
     func inspect(_ delta: ReceivedDelta, with inspection: DeltaInspection) {
         queue.async { [self] in
-            put(.inspected(delta, Swift.Result { try inspection.refusal() }))
+            put(.inspected(delta, Swift.Result { try inspection.fault() }))
         }
     }
 
-    func aggregate(_ round: Round, with aggregator: any Aggregator, in store: HubStore) {
+    func aggregate(
+        _ round: Round, with aggregator: any Aggregator, _ settings: RoundSettings, in store: HubStore
+    ) {
         queue.async { [self] in
-            put(.aggregated(round: round.number, Swift.Result { try Self.aggregate(round, aggregator, store) }))
+            let outcome = Swift.Result { try Self.aggregate(round, aggregator, settings, store) }
+            put(.aggregated(round: round.number, outcome))
         }
     }
 
@@ -57,20 +68,24 @@ final class Workbench: Sendable {
         wakeup.signal()
     }
 
-    private static func aggregate(_ round: Round, _ aggregator: any Aggregator, _ store: HubStore) throws
-        -> NewParameters
-    {
+    private static func aggregate(
+        _ round: Round, _ aggregator: any Aggregator, _ settings: RoundSettings, _ store: HubStore
+    ) throws -> Aggregate {
+        let weights = ContributionWeights.shares(
+            round.contributions.mapValues(\.examples), largestShare: settings.largestShare)
         let contributions = try round.contributions.values.map { contribution in
             WeightedDelta(
-                site: contribution.site, examples: contribution.examples,
+                site: contribution.site, examples: contribution.examples, weight: weights[contribution.site] ?? 0,
                 source: try SafetensorsFile(store.deltas.file(contribution.hash)))
         }
+        let base = try SafetensorsFile(store.blobs.file(round.base.parameters))
+        let outOfLine = try settings.screening.run(base: base, contributions: contributions)
+        guard outOfLine.isEmpty else { return .outOfLine(outOfLine) }
         let file = store.work.appending(path: "round-\(round.number).safetensors")
-        try Aggregation(aggregator).write(
-            base: try SafetensorsFile(store.blobs.file(round.base.parameters)), contributions: contributions, to: file)
+        try Aggregation(aggregator).write(base: base, contributions: contributions, to: file)
         let hash = try Hash(ofFile: file)
         let bytes = try file.resourceValues(forKeys: [.fileSizeKey]).fileSize ?? 0
         try store.blobs.adopt(file, as: hash)
-        return NewParameters(hash: hash, bytes: bytes)
+        return .made(NewParameters(hash: hash, bytes: bytes), weights: weights)
     }
 }

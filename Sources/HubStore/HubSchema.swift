@@ -10,6 +10,7 @@ enum HubSchema {
             try db.execute(sql: skeleton)
             try AuditLog.migrate(db)
         }
+        migrator.registerMigration("2-fair-rounds") { db in try db.execute(sql: fairRounds) }
         if try pool.read(migrator.hasBeenSuperseded) { throw HubStoreError.newerSchema(pool.path) }
         try migrator.migrate(pool)
     }
@@ -112,5 +113,39 @@ enum HubSchema {
             reported_at_ms INTEGER NOT NULL,
             PRIMARY KEY (version, site)
         ) STRICT, WITHOUT ROWID;
+        """
+
+    /// What one site says is counted once, bounded, and goes when its round goes.
+    private static let fairRounds = """
+        -- What the site had said about its labels when the round opened, see LabelCount.
+        ALTER TABLE cohort ADD COLUMN training_labels INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE cohort ADD COLUMN total_labels INTEGER NOT NULL DEFAULT 0;
+        -- Deltas that it began to send anew.
+        ALTER TABLE cohort ADD COLUMN offers INTEGER NOT NULL DEFAULT 0;
+        -- Why a screen kept its delta out.
+        ALTER TABLE cohort ADD COLUMN out_of_line TEXT;
+
+        -- Labels that are not new any more: LabelCount.total of the last round with a new version that the site gave to.
+        CREATE TABLE counted_labels (
+            site TEXT NOT NULL REFERENCES site (name),
+            package TEXT NOT NULL REFERENCES model (package),
+            labels INTEGER NOT NULL,
+            PRIMARY KEY (site, package)
+        ) STRICT, WITHOUT ROWID;
+
+        -- How often the decision has changed, 1 with the first.
+        ALTER TABLE version_report ADD COLUMN changes INTEGER NOT NULL DEFAULT 1;
+        ALTER TABLE version_report ADD COLUMN reason TEXT;
+        ALTER TABLE version_report ADD COLUMN candidate_sensitivity REAL;
+        ALTER TABLE version_report ADD COLUMN live_sensitivity REAL;
+        ALTER TABLE version_report ADD COLUMN candidate_specificity REAL;
+        ALTER TABLE version_report ADD COLUMN live_specificity REAL;
+        ALTER TABLE version_report ADD COLUMN candidate_flagged REAL;
+        ALTER TABLE version_report ADD COLUMN live_flagged REAL;
+        ALTER TABLE version_report ADD COLUMN recent_studies INTEGER;
+
+        -- Rounds whose rows are gone.
+        ALTER TABLE model ADD COLUMN forgotten_closed INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE model ADD COLUMN forgotten_void INTEGER NOT NULL DEFAULT 0;
         """
 }

@@ -21,6 +21,11 @@ extension HubStore {
     {
         let file = upload(round: manifest.round, site: site)
         let delta = try pool.write { db in
+            if try !Self.isBeingReceived(db, manifest, site) {
+                try db.execute(
+                    sql: "UPDATE cohort SET offers = offers + 1 WHERE round = ? AND site = ?",
+                    arguments: [manifest.round, site])
+            }
             try db.execute(
                 sql: """
                     UPDATE delta SET state = 'superseded', received = 0, changed_at_ms = ?
@@ -129,16 +134,6 @@ extension HubStore {
         site: String, round: Int, reason: String, delta: ReceivedDelta? = nil, count: Int = 1, atMilliseconds now: Int64
     ) throws {
         try pool.write { db in
-            let known = try Int.fetchOne(db, sql: "SELECT number FROM round WHERE number = ?", arguments: [round]) ?? 0
-            let key: StatementArguments = [site, known, reason]
-            let before = try Int.fetchOne(
-                db, sql: "SELECT count FROM refusal WHERE site = ? AND round = ? AND reason = ?", arguments: key)
-            try db.execute(
-                sql: """
-                    INSERT INTO refusal (site, round, reason, count, last_at_ms) VALUES (?, ?, ?, ?, ?)
-                    ON CONFLICT (site, round, reason)
-                    DO UPDATE SET count = count + excluded.count, last_at_ms = excluded.last_at_ms
-                    """, arguments: [site, known, reason, count, now])
             if let delta {
                 try db.execute(
                     sql: """
@@ -146,16 +141,32 @@ extension HubStore {
                         WHERE round = ? AND site = ? AND hash = ? AND state = 'receiving'
                         """, arguments: [reason, now, delta.round, delta.site, delta.hash.hex])
             }
-            // A peer that is refused again and again must not be able to fill the audit log.
-            if before == nil {
-                try AuditLog.append(
-                    db, event: "refused",
-                    detail: ["site": site, "round": String(round), "reason": reason]
-                        .merging(delta.map { ["delta": $0.hash.hex] } ?? [:]) { $1 },
-                    atMilliseconds: now)
-            }
+            try Self.count(
+                db, site: site, round: round, reason: reason, count, delta.map { ["delta": $0.hash.hex] } ?? [:], now)
         }
         if let delta { try? FileManager.default.removeItem(at: upload(round: delta.round, site: delta.site)) }
+    }
+
+    /// - Parameter detail: for the audit log.
+    static func count(
+        _ db: Database, site: String, round: Int, reason: String, _ count: Int, _ detail: [String: String], _ now: Int64
+    ) throws {
+        let known = try Int.fetchOne(db, sql: "SELECT number FROM round WHERE number = ?", arguments: [round]) ?? 0
+        let before = try Int.fetchOne(
+            db, sql: "SELECT count FROM refusal WHERE site = ? AND round = ? AND reason = ?",
+            arguments: [site, known, reason])
+        try db.execute(
+            sql: """
+                INSERT INTO refusal (site, round, reason, count, last_at_ms) VALUES (?, ?, ?, ?, ?)
+                ON CONFLICT (site, round, reason)
+                DO UPDATE SET count = count + excluded.count, last_at_ms = excluded.last_at_ms
+                """, arguments: [site, known, reason, count, now])
+        // A peer that is refused again and again must not be able to fill the audit log.
+        if before != nil { return }
+        try AuditLog.append(
+            db, event: "refused",
+            detail: ["site": site, "round": String(round), "reason": reason].merging(detail) { $1 },
+            atMilliseconds: now)
     }
 
     /// How often what was refused, by site and reason.

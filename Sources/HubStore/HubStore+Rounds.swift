@@ -32,7 +32,11 @@ extension HubStore {
             try db.execute(
                 sql: "UPDATE round SET config = ? WHERE number = ?", arguments: [try Self.json(config), number])
             for site in cohort.sorted() {
-                try db.execute(sql: "INSERT INTO cohort (round, site) VALUES (?, ?)", arguments: [number, site])
+                let said = try Row.fetchOne(db, sql: "SELECT * FROM site WHERE name = ?", arguments: [site])
+                    .map(Site.init(row:))?.state?.packages.first { $0.package == package }
+                try db.execute(
+                    sql: "INSERT INTO cohort (round, site, training_labels, total_labels) VALUES (?, ?, ?, ?)",
+                    arguments: [number, site, said.map(LabelCount.training) ?? 0, said.map(LabelCount.total) ?? 0])
             }
             try AuditLog.append(
                 db, event: "round-opened",
@@ -64,16 +68,20 @@ extension HubStore {
         }
     }
 
-    /// How many rounds of a model led to a version, and when its last one ended.
-    public func roundHistory(package: Hash) throws -> (closed: Int, lastEndMilliseconds: Int64?) {
+    /// How many rounds of a model led to a version, when its last one ended, and when its last one opened.
+    public func roundHistory(package: Hash) throws -> (
+        closed: Int, lastEndMilliseconds: Int64?, lastOpeningMilliseconds: Int64?
+    ) {
         try pool.read { db in
             let row = try Row.fetchOne(
                 db,
                 sql: """
-                    SELECT count(*) FILTER (WHERE state = 'closed') AS closed, max(ended_at_ms) AS ended
+                    SELECT count(*) FILTER (WHERE state = 'closed') AS closed, max(ended_at_ms) AS ended,
+                        max(opened_at_ms) AS opened
                     FROM round WHERE package = ?
                     """, arguments: [package.hex])
-            return (row?["closed"] ?? 0, row?["ended"])
+            let forgotten = try Self.forgottenRounds(db, package)[.closed] ?? 0
+            return ((row?["closed"] ?? 0) + forgotten, row?["ended"], row?["opened"])
         }
     }
 
@@ -83,8 +91,8 @@ extension HubStore {
             try Row.fetchAll(
                 db, sql: "SELECT state, count(*) AS count FROM round WHERE package = ? GROUP BY state",
                 arguments: [package.hex]
-            ).reduce(into: [:]) { counts, row in
-                if let state = Round.State(rawValue: row["state"]) { counts[state] = row["count"] }
+            ).reduce(into: try Self.forgottenRounds(db, package)) { counts, row in
+                if let state = Round.State(rawValue: row["state"]) { counts[state, default: 0] += row["count"] }
             }
         }
     }
@@ -118,9 +126,11 @@ extension HubStore {
     /// Publishes what a round made.
     ///
     /// - Precondition: the parameters are in `blobs`.
-    public func closeRound(_ number: Int, parameters: Hash, parametersBytes: Int, atMilliseconds now: Int64) throws
-        -> Version?
-    {
+    /// - Parameter weights: what each site counted, for the audit log.
+    public func closeRound(
+        _ number: Int, parameters: Hash, parametersBytes: Int, weights: [String: Double] = [:],
+        atMilliseconds now: Int64
+    ) throws -> Version? {
         try pool.write { db in
             guard let round = try Self.round(db, number), round.state == .aggregating else { return nil }
             let package = round.base.package
@@ -143,11 +153,21 @@ extension HubStore {
                 ])
             try db.execute(
                 sql: "UPDATE model SET current_version = ? WHERE package = ?", arguments: [version.id.hex, package.hex])
+            // Their labels are not new any more.
+            try db.execute(
+                sql: """
+                    INSERT INTO counted_labels (site, package, labels)
+                    SELECT cohort.site, ?, cohort.total_labels FROM cohort JOIN contribution USING (round, site)
+                    WHERE round = ?
+                    ON CONFLICT (site, package) DO UPDATE SET labels = max(labels, excluded.labels)
+                    """, arguments: [package.hex, number])
             try AuditLog.append(
                 db, event: "round-closed",
                 detail: [
                     "round": String(number), "version": version.id.hex, "parameters": parameters.hex,
                     "contributions": round.contributions.keys.sorted().joined(separator: " "),
+                    "weights": weights.sorted { $0.key < $1.key }
+                        .map { "\($0.key)=\(($0.value * 10_000).rounded() / 10_000)" }.joined(separator: " "),
                 ], atMilliseconds: now)
             return try Row.fetchOne(db, sql: "SELECT * FROM version WHERE id = ?", arguments: [version.id.hex])
                 .map(Self.version)
@@ -156,16 +176,18 @@ extension HubStore {
 
     /// Ends a round without a new version.
     public func voidRound(_ number: Int, reason: String, atMilliseconds now: Int64) throws {
-        try pool.write { db in
-            try db.execute(
-                sql: """
-                    UPDATE round SET state = 'void', ended_at_ms = ?, reason = ?
-                    WHERE number = ? AND state IN ('open', 'aggregating')
-                    """, arguments: [now, reason, number])
-            if db.changesCount == 0 { return }
-            try AuditLog.append(
-                db, event: "round-void", detail: ["round": String(number), "reason": reason], atMilliseconds: now)
-        }
+        try pool.write { db in try Self.void(db, number, reason: reason, now) }
+    }
+
+    static func void(_ db: Database, _ number: Int, reason: String, _ now: Int64) throws {
+        try db.execute(
+            sql: """
+                UPDATE round SET state = 'void', ended_at_ms = ?, reason = ?
+                WHERE number = ? AND state IN ('open', 'aggregating')
+                """, arguments: [now, reason, number])
+        if db.changesCount == 0 { return }
+        try AuditLog.append(
+            db, event: "round-void", detail: ["round": String(number), "reason": reason], atMilliseconds: now)
     }
 
     // MARK: Rows
@@ -192,10 +214,15 @@ extension HubStore {
                 String.fetchAll(db, sql: "SELECT site FROM cohort WHERE round = ?", arguments: [number])),
             quorum: row["quorum"], openedAtMilliseconds: row["opened_at_ms"], deadlineMilliseconds: row["deadline_ms"],
             extensionsUsed: row["extensions_used"],
-            contributions: Dictionary(contributions.map { ($0.site, $0) }) { $1 }, state: state)
+            contributions: Dictionary(contributions.map { ($0.site, $0) }) { $1 },
+            outOfLine: try Set(
+                String.fetchAll(
+                    db, sql: "SELECT site FROM cohort WHERE round = ? AND out_of_line IS NOT NULL", arguments: [number])
+            ),
+            state: state)
     }
 
-    private static func activeNumber(_ db: Database, _ package: Hash) throws -> Int? {
+    static func activeNumber(_ db: Database, _ package: Hash) throws -> Int? {
         try Int.fetchOne(
             db, sql: "SELECT number FROM round WHERE package = ? AND state IN ('open', 'aggregating')",
             arguments: [package.hex])

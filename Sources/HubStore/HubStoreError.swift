@@ -16,6 +16,9 @@ public enum HubStoreError: Error, Equatable, CustomStringConvertible {
     case wrongFile(path: String, expected: String, found: String)
     case modelExists(name: String, package: String)
     case missingFile(String)
+    case noModel(String)
+    case noVersion(model: String, version: String)
+    case refusedVersion(number: Int, refused: Int, decided: Int)
 
     public var description: String {
         switch self {
@@ -40,6 +43,12 @@ public enum HubStoreError: Error, Equatable, CustomStringConvertible {
         case .modelExists(let name, let package):
             "there is a model \(name) with other content (package \(package)); "
                 + "give the new one another name in configs/gantry.json"
+        case .noModel(let name): "there is no model \(name); gantry-hub model list shows those there are"
+        case .noVersion(let model, let version):
+            "model \(model) has no other version \(version); gantry-hub model versions \(model) shows those there are"
+        case .refusedVersion(let number, let refused, let decided):
+            "version \(number) was refused by \(refused) of \(decided) sites, and no round starts from such a version; "
+                + "choose another one"
         case .missingFile(let path): "the file \(path) is gone from the hub's state; restore it from a backup"
         }
     }

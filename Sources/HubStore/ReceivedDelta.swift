@@ -38,6 +38,6 @@ public struct ReceivedDelta: Sendable, Equatable {
         }
         self.state = state
         received = row["received"]
-        refusal = (row["refusal"] as String?).flatMap(DeltaRefusal.init(rawValue:))
+        refusal = (row["refusal"] as String?).map(DeltaRefusal.init(rawValue:))
     }
 }

@@ -16,6 +16,8 @@ public struct Round: Sendable, Equatable {
     public var extensionsUsed: Int
     /// The committed delta of each site, by site name.
     public var contributions: [String: Contribution]
+    /// Sites of the cohort whose delta a screen kept out; they have had their say in this round.
+    public var outOfLine: Set<String>
     public var state: State
 
     /// open → aggregating → closed, or open → void, or aggregating → void.
@@ -35,7 +37,7 @@ public struct Round: Sendable, Equatable {
     public init(
         number: Int, base: ModelVersion, cohort: Set<String>, quorum: Int, openedAtMilliseconds: Int64,
         deadlineMilliseconds: Int64, extensionsUsed: Int = 0, contributions: [String: Contribution] = [:],
-        state: State = .open
+        outOfLine: Set<String> = [], state: State = .open
     ) {
         self.number = number
         self.base = base
@@ -45,6 +47,7 @@ public struct Round: Sendable, Equatable {
         self.deadlineMilliseconds = deadlineMilliseconds
         self.extensionsUsed = extensionsUsed
         self.contributions = contributions
+        self.outOfLine = outOfLine
         self.state = state
     }
 

@@ -18,6 +18,20 @@ public struct RoundSettings: Codable, Sendable, Equatable {
     public var newLabels = 8
     /// Rest between the end of a round and the opening of the next.
     public var pauseSeconds = 5
+    /// Least time between the openings of two rounds, whatever the sites say.
+    public var intervalSeconds = 60
+    /// Rounds per model whose deltas, refusals and reports are kept beside the audit log.
+    public var keptRounds = 200
+    /// Most that one site counts in a round, as a part of 1.
+    public var largestShare = 0.5
+    /// See `BoundScreen.largestStep`.
+    public var largestStep = 3.0
+    /// See `BoundScreen.largestChange`.
+    public var largestChange = 10.0
+    /// See `NormScreen.largestNorm`.
+    public var largestNorm = 10.0
+    /// See `CosineScreen.leastCosine`.
+    public var leastCosine = -0.5
     /// A site that was silent for longer is not asked.
     public var presenceSeconds = 60
     /// Where nil, the model package says.
@@ -30,6 +44,35 @@ public struct RoundSettings: Codable, Sendable, Equatable {
 
     public init() {}
 
+    /// Settings that an earlier release wrote lack some; those have their defaults.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        func read<Value: Decodable>(_ key: CodingKeys, _ standard: Value) throws -> Value {
+            try values.decodeIfPresent(Value.self, forKey: key) ?? standard
+        }
+        quorum = try read(.quorum, quorum)
+        deadlineSeconds = try read(.deadlineSeconds, deadlineSeconds)
+        extensions = try read(.extensions, extensions)
+        minimumLabels = try read(.minimumLabels, minimumLabels)
+        roundLimit = try read(.roundLimit, roundLimit)
+        newLabels = try read(.newLabels, newLabels)
+        pauseSeconds = try read(.pauseSeconds, pauseSeconds)
+        intervalSeconds = try read(.intervalSeconds, intervalSeconds)
+        keptRounds = try read(.keptRounds, keptRounds)
+        largestShare = try read(.largestShare, largestShare)
+        largestStep = try read(.largestStep, largestStep)
+        largestChange = try read(.largestChange, largestChange)
+        largestNorm = try read(.largestNorm, largestNorm)
+        leastCosine = try read(.leastCosine, leastCosine)
+        presenceSeconds = try read(.presenceSeconds, presenceSeconds)
+        epochs = try values.decodeIfPresent(Int.self, forKey: .epochs)
+        batchStudies = try values.decodeIfPresent(Int.self, forKey: .batchStudies)
+        optimiser = try values.decodeIfPresent(TrainingDefaults.Optimiser.self, forKey: .optimiser)
+        learningRate = try values.decodeIfPresent(Double.self, forKey: .learningRate)
+        weightDecay = try values.decodeIfPresent(Double.self, forKey: .weightDecay)
+        momentum = try values.decodeIfPresent(Double.self, forKey: .momentum)
+    }
+
     /// Nil when every setting makes sense, else a sentence about the first that does not.
     public var fault: String? {
         let rules: [(Bool, String)] = [
@@ -40,6 +83,13 @@ public struct RoundSettings: Codable, Sendable, Equatable {
             (roundLimit >= 0, "the number of rounds must be 0 (no limit) or more"),
             (newLabels >= 0, "the number of new labels must be 0 or more"),
             ((0...31_536_000).contains(pauseSeconds), "the pause must be from 0 seconds to one year"),
+            ((0...31_536_000).contains(intervalSeconds), "the interval must be from 0 seconds to one year"),
+            ((1...1_000_000).contains(keptRounds), "the number of kept rounds must be from 1 to 1000000"),
+            (largestShare > 0 && largestShare <= 1, "the largest share must be above 0 and at most 1"),
+            (largestStep.isFinite && largestStep > 0, "the largest step must be a number above 0"),
+            (largestChange.isFinite && largestChange > 0, "the largest change must be a number above 0"),
+            (largestNorm.isFinite && largestNorm >= 1, "the largest norm must be a number, 1 or more"),
+            ((-1...1).contains(leastCosine), "the least cosine must be from -1 to 1"),
             (presenceSeconds >= 1, "the presence time must be at least 1 second"),
             (epochs.map { (1...1000).contains($0) } ?? true, "epochs must be from 1 to 1000"),
             (batchStudies.map { (1...4096).contains($0) } ?? true, "the batch must be from 1 to 4096 studies"),
@@ -48,6 +98,15 @@ public struct RoundSettings: Codable, Sendable, Equatable {
             (momentum.map { (0..<1).contains($0) } ?? true, "the momentum must be from 0 to below 1"),
         ]
         return rules.first { !$0.0 }?.1
+    }
+
+    /// What judges one delta by itself.
+    public var bounds: BoundScreen { BoundScreen(largestStep: largestStep, largestChange: largestChange) }
+
+    /// What judges the deltas of a round together.
+    public var screening: Screening {
+        Screening(
+            norm: NormScreen(largestNorm: largestNorm), cosine: CosineScreen(leastCosine: leastCosine))
     }
 
     /// What a site is told about a round, complete but for the seconds left.

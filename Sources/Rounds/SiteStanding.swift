@@ -5,7 +5,8 @@ public struct SiteStanding: Sendable, Equatable {
     public var site: String
     public var lastSeenMilliseconds: Int64
     public var trainingLabels: Int
-    /// Of these, the ones that came after the site's last contribution.
+    /// Of these, the ones that came after the site's last contribution and that the hub has not counted before, see
+    /// `LabelCount`.
     public var newLabels: Int
 
     public init(site: String, lastSeenMilliseconds: Int64, trainingLabels: Int, newLabels: Int) {

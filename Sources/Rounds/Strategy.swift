@@ -20,10 +20,13 @@ extension Strategy {
         }
         let now = situation.nowMilliseconds
         let end = situation.lastEndMilliseconds ?? 0
-        let pause = Int64(settings.pauseSeconds) * 1000
-        if end <= now, now - end < pause {
-            return .wait(.pause(secondsLeft: Int((end + pause - now + 999) / 1000)))
-        }
+        let rests = [
+            (since: end, seconds: settings.pauseSeconds),
+            (since: situation.lastOpeningMilliseconds ?? 0, seconds: settings.intervalSeconds),
+        ]
+        // A time in the future means that the clock was set back.
+        let rest = rests.filter { $0.since <= now }.map { $0.since + Int64($0.seconds) * 1000 - now }.max() ?? 0
+        if rest > 0 { return .wait(.pause(secondsLeft: Int((rest + 999) / 1000))) }
         let ready = situation.sites.filter { site in
             site.trainingLabels >= settings.minimumLabels
                 && now - site.lastSeenMilliseconds <= Int64(settings.presenceSeconds) * 1000
@@ -49,12 +52,19 @@ extension Strategy {
             return .void(
                 reason: "only \(round.cohort.count) sites of the cohort are left, \(round.quorum) are needed")
         }
-        if count >= round.quorum, round.cohort.isSubset(of: round.contributions.keys) { return .aggregate }
+        if round.cohort.subtracting(round.outOfLine).isSubset(of: round.contributions.keys) {
+            return count >= round.quorum ? .aggregate : .void(reason: Self.tooFewInLine(count, round.quorum))
+        }
         guard nowMilliseconds >= round.deadlineMilliseconds else { return .wait }
         if count >= round.quorum { return .aggregate }
         if round.extensionsUsed < settings.extensions {
             return .extend(deadlineMilliseconds: nowMilliseconds + Int64(settings.deadlineSeconds) * 1000)
         }
         return .void(reason: "\(count) of \(round.quorum) needed contributions came by the deadline")
+    }
+
+    /// Why a round is void whose screens left too few contributions.
+    public static func tooFewInLine(_ count: Int, _ quorum: Int) -> String {
+        "\(count) of \(quorum) needed contributions are in line with the round"
     }
 }

@@ -6,11 +6,14 @@ public struct WeightedDelta: Sendable {
     public let site: String
     /// Labelled studies the delta was trained on.
     public let examples: Int
-    private let source: any TensorSource
+    /// Its part in the mean: of all contributions together 1. See `ContributionWeights`.
+    public let weight: Double
+    let source: any TensorSource
 
-    public init(site: String, examples: Int, source: any TensorSource) {
+    public init(site: String, examples: Int, weight: Double, source: any TensorSource) {
         self.site = site
         self.examples = examples
+        self.weight = weight
         self.source = source
     }
 

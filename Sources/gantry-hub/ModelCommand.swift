@@ -8,8 +8,8 @@ import ModelPackage
 /// `gantry-hub model`.
 struct ModelCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "model", abstract: "Add and list models; also while the hub runs.",
-        subcommands: [AddCommand.self, ListCommand.self])
+        commandName: "model", abstract: "Add and list models, go back to an older version; also while the hub runs.",
+        subcommands: [AddCommand.self, ListCommand.self, VersionsCommand.self, RollbackCommand.self])
 
     /// `gantry-hub model add`.
     struct AddCommand: ParsableCommand {

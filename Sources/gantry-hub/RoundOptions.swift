@@ -26,6 +26,29 @@ struct RoundOptions: ParsableArguments {
     @Option(help: "Seconds between the end of a round and the next. (first start: 5)")
     var pause: Int?
 
+    @Option(help: "Least seconds between the openings of two rounds. (first start: 60)")
+    var interval: Int?
+
+    @Option(help: "Rounds for each model whose deltas, refusals and reports are kept. (first start: 200)")
+    var keptRounds: Int?
+
+    @Option(help: "Most that one site counts in a round, as a part of 1. (first start: 0.5)")
+    var largestShare: Double?
+
+    @Option(help: "Screen: how many times as far as the round's training a delta may move a value. (first start: 3)")
+    var largestStep: Double?
+
+    @Option(help: "Screen: how many times as large as itself a tensor may change. (first start: 10)")
+    var largestChange: Double?
+
+    @Option(help: "Screen: how many times the round's median a delta's norm may be. (first start: 10)")
+    var largestNorm: Double?
+
+    // A cosine may begin with a dash.
+    @Option(
+        parsing: .unconditional, help: "Screen: least cosine to the other sites' mean direction. (first start: -0.5)")
+    var leastCosine: Double?
+
     @Option(help: "Seconds after which a silent site counts as away. (first start: 60)")
     var presence: Int?
 
@@ -66,6 +89,13 @@ struct RoundOptions: ParsableArguments {
         settings.minimumLabels = minimumLabels ?? settings.minimumLabels
         settings.newLabels = newLabels ?? settings.newLabels
         settings.pauseSeconds = pause ?? settings.pauseSeconds
+        settings.intervalSeconds = interval ?? settings.intervalSeconds
+        settings.keptRounds = keptRounds ?? settings.keptRounds
+        settings.largestShare = largestShare ?? settings.largestShare
+        settings.largestStep = largestStep ?? settings.largestStep
+        settings.largestChange = largestChange ?? settings.largestChange
+        settings.largestNorm = largestNorm ?? settings.largestNorm
+        settings.leastCosine = leastCosine ?? settings.leastCosine
         settings.presenceSeconds = presence ?? settings.presenceSeconds
         settings.epochs = epochs ?? settings.epochs
         settings.batchStudies = batchStudies ?? settings.batchStudies

@@ -4,6 +4,7 @@ import Federation
 import Foundation
 import HubService
 import HubStore
+import Rounds
 import ZeroMQ
 
 /// The folder with everything a hub knows, and what is read from it in every command.
@@ -20,6 +21,11 @@ struct StateOption: ParsableArguments {
     var directory: URL { URL(filePath: state, directoryHint: .isDirectory) }
 
     func open() throws -> HubStore { try HubStore(directory: directory) }
+
+    /// What the running hub asks of a round.
+    func quorum(_ store: HubStore) throws -> Int {
+        (try store.setting(Self.roundsSetting, as: RoundSettings.self) ?? RoundSettings()).quorum
+    }
 
     func keys() throws -> CurveKeyPair {
         try CurveKeyFile.readSecret(path: directory.appending(path: "\(Self.keyName).key").path)

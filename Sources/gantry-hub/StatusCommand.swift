@@ -67,9 +67,14 @@ struct StatusCommand: ParsableCommand {
             model.versions.suffix(10).map { version in
                 let reports = version.reports.map { report in
                     "\(report.site) \(report.decision) \(report.candidateAuc.map { String(format: "%.3f", $0) } ?? "-")"
+                        + (report.reason.map { " (\($0))" } ?? "")
                 }
+                let words = [
+                    version.number == model.currentVersion ? "current" : nil,
+                    version.refusedByMost ? "refused by most" : nil,
+                ].compactMap { $0 }
                 return [
-                    String(version.number), String(version.id.prefix(12)), version.round.map(String.init) ?? "-",
+                    ([String(version.number)] + words).joined(separator: " "), String(version.id.prefix(12)), version.round.map(String.init) ?? "-",
                     reports.isEmpty ? "-" : reports.joined(separator: ", "),
                 ]
             }

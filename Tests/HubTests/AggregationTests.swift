@@ -11,9 +11,14 @@ import Testing
         _ base: TensorMap, _ deltas: [(String, Int, TensorMap)], valuesPerPiece: Int = 1 << 18
     ) throws -> TensorMap {
         var result: [String: [Float]] = [:]
+        let weights = ContributionWeights.shares(
+            Dictionary(uniqueKeysWithValues: deltas.map { ($0.0, $0.1) }), largestShare: 1)
         try Aggregation(WeightedMean(), valuesPerPiece: valuesPerPiece).run(
             base: WatchedSource(base),
-            contributions: deltas.map { WeightedDelta(site: $0.0, examples: $0.1, source: WatchedSource($0.2)) }
+            contributions: deltas.map {
+                WeightedDelta(
+                    site: $0.0, examples: $0.1, weight: weights[$0.0] ?? .nan, source: WatchedSource($0.2))
+            }
         ) { piece, values in
             #expect(result[piece.name, default: []].count == piece.range.lowerBound)
             result[piece.name, default: []] += values
@@ -92,7 +97,9 @@ import Testing
         var largestWrite = 0
         try Aggregation(WeightedMean(), valuesPerPiece: 512).run(
             base: base,
-            contributions: deltas.enumerated().map { WeightedDelta(site: "\($0)", examples: 1, source: $1) }
+            contributions: deltas.enumerated().map {
+                WeightedDelta(site: "\($0)", examples: 1, weight: 0.05, source: $1)
+            }
         ) { _, values in largestWrite = max(largestWrite, values.count) }
         #expect(largestWrite == 512)
         #expect(base.largestRead.withLock { $0 } == 512)
@@ -118,7 +125,9 @@ import Testing
         let target = folder.url.appending(path: "new.safetensors")
         try Aggregation(WeightedMean()).write(
             base: base,
-            contributions: [WeightedDelta(site: "A", examples: 1, source: try file("a", TestPackage.delta(1)))],
+            contributions: [
+                WeightedDelta(site: "A", examples: 1, weight: 1, source: try file("a", TestPackage.delta(1)))
+            ],
             to: target)
         var expected = TestPackage.base
         try expected.addScaled(TestPackage.delta(1), by: 1)
@@ -128,7 +137,7 @@ import Testing
         let huge = try file("huge", TestPackage.delta(.infinity))
         #expect(throws: NonFiniteValue.self) {
             try Aggregation(WeightedMean()).write(
-                base: base, contributions: [WeightedDelta(site: "A", examples: 1, source: huge)], to: failed)
+                base: base, contributions: [WeightedDelta(site: "A", examples: 1, weight: 1, source: huge)], to: failed)
         }
         #expect(
             try FileManager.default.contentsOfDirectory(atPath: folder.url.path).allSatisfy { !$0.contains("failed") })

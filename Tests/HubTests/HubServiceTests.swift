@@ -29,13 +29,13 @@ import ZeroMQ
     // MARK: The job
 
     @Test func `two sites contribute and a version with their weighted mean is published`() async throws {
-        let world = try Federated()
+        let world = try Federated { $0.largestShare = 1 }
         let hub = try await world.startHub()
         let (a, b) = (try world.client("A", hub), try world.client("B", hub))
         let config = try await world.openRound(a, b)
         #expect(config.base == world.package.version)
         #expect(config.minimumLabels == 8)
-        for (client, value, examples) in [(a, Float(1), 30), (b, Float(5), 10)] {
+        for (client, value, examples) in [(a, Float(1), 15), (b, Float(5), 5)] {
             let (bytes, manifest) = delta(value, config, examples: examples)
             #expect(try await client.send(bytes, manifest) == .accepted(round: config.round))
         }
@@ -225,6 +225,7 @@ import ZeroMQ
             (.unknownCodec, good, manifest(good) { $0.codec = "zip" }),
             (.badWeight, good, manifest(good) { $0.examples = 0 }),
             (.badWeight, good, manifest(good) { $0.examples = 1_000_001 }),
+            (.badWeight, good, manifest(good) { $0.examples = 21 }),
             (.badWeight, good, manifest(good) { $0.examples = -10 }),
             (.wrongBase, good, manifest(good) { $0.base = Hash(of: Data("other".utf8)) }),
             (.unknownRound, good, manifest(good) { $0.round += 1 }),

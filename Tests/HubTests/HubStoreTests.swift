@@ -299,9 +299,94 @@ import ZeroMQ
         func report(_ version: Hash, _ decision: VersionReport.Decision) -> VersionReport {
             VersionReport(version: version, decision: decision, heldOutLabels: 9, candidateAUC: 0.9, liveAUC: 0.8)
         }
-        #expect(try !store.recordReport(report(Hash(of: Data()), .live), from: "A", atMilliseconds: 1))
-        #expect(try store.recordReport(report(round.base.id, .waiting), from: "A", atMilliseconds: 2))
-        #expect(try store.recordReport(report(round.base.id, .live), from: "A", atMilliseconds: 3))
+        #expect(try store.recordReport(report(Hash(of: Data()), .live), from: "A", atMilliseconds: 1) == nil)
+        #expect(try store.recordReport(report(round.base.id, .waiting), from: "A", atMilliseconds: 2) == true)
+        #expect(try store.recordReport(report(round.base.id, .live), from: "A", atMilliseconds: 3) == true)
         #expect(try store.reports(package: round.base.package).map(\.report.decision) == [.live])
+    }
+
+    // MARK: One site cannot speak for all
+
+    @Test func `a database of the first release is brought up to date and goes on`() throws {
+        let (store, round) = try storeWithRound()
+        let package = round.base.package
+        try store.set(RoundSettings(), for: "rounds")
+        // What the first release had: its tables are these without what the second migration adds.
+        try store.pool.write { db in
+            for (table, column) in [
+                ("cohort", "training_labels"), ("cohort", "total_labels"), ("cohort", "offers"),
+                ("cohort", "out_of_line"), ("version_report", "changes"), ("version_report", "reason"),
+                ("version_report", "candidate_sensitivity"), ("version_report", "live_sensitivity"),
+                ("version_report", "candidate_specificity"), ("version_report", "live_specificity"),
+                ("version_report", "candidate_flagged"), ("version_report", "live_flagged"),
+                ("version_report", "recent_studies"), ("model", "forgotten_closed"), ("model", "forgotten_void"),
+            ] { try db.execute(sql: "ALTER TABLE \(table) DROP COLUMN \(column)") }
+            try db.execute(sql: "DROP TABLE counted_labels")
+            try db.execute(sql: "DELETE FROM grdb_migrations WHERE identifier = '2-fair-rounds'")
+            try db.execute(
+                sql: "INSERT INTO version_report VALUES (?, 'A', 'refused', 7, 0.5, 0.75, 3)",
+                arguments: [round.base.id.hex])
+        }
+        try store.pool.close()
+        let again = try HubStore(directory: directory)
+        #expect(try again.round(round.number)?.cohort == ["A", "B"])
+        #expect(try again.reports(package: package).first?.report.liveAUC == 0.75)
+        let (bytes, manifest) = delta(1, in: round)
+        let complete = try again.appendToDelta(
+            try again.beginDelta(manifest, from: "A", atMilliseconds: 4), bytes, atMilliseconds: 5)
+        #expect(try again.acceptDelta(complete, atMilliseconds: 6) == nil)
+        #expect(try again.cohortLabels(round: round.number).isEmpty)
+        try again.verifyAudit()
+    }
+
+    @Test func `a delta that is kept out does not count, and its site is remembered`() throws {
+        let (store, round) = try storeWithRound()
+        let (bytes, manifest) = delta(1, in: round)
+        let complete = try store.appendToDelta(
+            try store.beginDelta(manifest, from: "A", atMilliseconds: 4), bytes, atMilliseconds: 5)
+        #expect(try store.acceptDelta(complete, atMilliseconds: 6) == nil)
+        let fault = OutOfLine(screen: .norm, tensor: "head.bias", found: 30, bound: 0.5)
+        try store.keepOut(["A": fault], round: round.number, atMilliseconds: 7)
+        let after = try #require(try store.round(round.number))
+        #expect(after.contributions.isEmpty && after.outOfLine == ["A"])
+        #expect(try store.delta(round: round.number, site: "A", hash: manifest.hash)?.refusal == .outOfLine)
+        #expect(try store.outOfLine(round: round.number)["A"] == fault.description)
+        let entry = try #require(try store.newestAuditEntries(limit: 1).first)
+        #expect(entry.detail["found"] == "30.0" && entry.detail["tensor"] == "head.bias")
+    }
+
+    @Test func `the hub leaves a version that most sites refuse, and an operator goes back`() throws {
+        let (store, round) = try storeWithRound()
+        let package = round.base.package
+        _ = try store.beginAggregation(round.number)
+        let second = try #require(
+            try store.closeRound(
+                round.number, parameters: Hash(of: Data("new".utf8)), parametersBytes: 3, atMilliseconds: 9))
+        func report(_ site: String, _ decision: VersionReport.Decision) throws {
+            _ = try store.recordReport(
+                VersionReport(
+                    version: second.version.id, decision: decision, heldOutLabels: 9, candidateAUC: nil, liveAUC: nil),
+                from: site, atMilliseconds: 10)
+        }
+        try report("A", .refused)
+        #expect(try store.leaveRefusedVersion(package: package, quorum: 2, atMilliseconds: 11) == nil)
+        let open = try #require(
+            try store.openRound(package: package, cohort: ["A"], settings: RoundSettings(), atMilliseconds: 11))
+        try report("B", .refused)
+        #expect(try store.leaveRefusedVersion(package: package, quorum: 2, atMilliseconds: 12)?.number == 0)
+        #expect(try store.models()[0].current.version == round.base)
+        #expect(try store.round(open.number)?.state == .void)
+        #expect(throws: HubStoreError.refusedVersion(number: 1, refused: 2, decided: 2)) {
+            try store.rollBack(model: "test-model", to: "1", quorum: 2, atMilliseconds: 13)
+        }
+        try report("B", .live)
+        #expect(try store.rollBack(model: "test-model", to: "1", quorum: 2, atMilliseconds: 14) == second)
+        #expect(try store.rollBack(model: "test-model", to: nil, quorum: 2, atMilliseconds: 15).number == 0)
+        #expect(throws: HubStoreError.self) {
+            try store.rollBack(model: "test-model", to: nil, quorum: 2, atMilliseconds: 16)
+        }
+        #expect(throws: HubStoreError.noModel("other")) {
+            try store.rollBack(model: "other", to: nil, quorum: 2, atMilliseconds: 16)
+        }
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Federation
+import Foundation
 import ModelPackage
 import Rounds
 import Testing
@@ -16,6 +17,7 @@ import Testing
         settings.minimumLabels = 8
         settings.newLabels = 4
         settings.pauseSeconds = 5
+        settings.intervalSeconds = 0
         settings.presenceSeconds = 30
         change(&settings)
         return settings
@@ -139,7 +141,7 @@ import Testing
     }
 
     func judge(_ manifest: DeltaManifest, _ round: Round?, from site: String = "A") -> Admission {
-        Admission.judge(manifest, from: site, round: round, largestBytes: 1000)
+        Admission.judge(manifest, from: site, round: round, labels: 1_000_001, largestBytes: 1000)
     }
 
     @Test func `a delta is judged by its manifest before any of its bytes`() {
@@ -182,5 +184,48 @@ import Testing
         #expect(config.optimiser == .sgd)
         #expect(config.learningRate == 0.25)
         #expect(config.seed == 9)
+    }
+
+    @Test func `a round does not wait for a site whose delta a screen kept out, and its next one is refused`() {
+        var screened = round(["A", "B"])
+        screened.outOfLine = ["C"]
+        #expect(strategy.decision(screened, settings(), nowMilliseconds: 1000) == .aggregate)
+        #expect(judge(manifest(), screened, from: "C") == .refuse(.outOfLine))
+        screened.contributions["B"] = nil
+        #expect(strategy.decision(screened, settings(), nowMilliseconds: 1000) == .wait)
+        screened.outOfLine = ["B", "C"]
+        #expect(
+            strategy.decision(screened, settings(), nowMilliseconds: 1000)
+                == .void(reason: "1 of 2 needed contributions are in line with the round"))
+    }
+
+    @Test func `a delta weighs no more than the labels that its site says it has`() {
+        func judge(_ examples: Int) -> Admission {
+            Admission.judge(
+                manifest { $0.examples = examples }, from: "A", round: round(), labels: 20, largestBytes: 1000)
+        }
+        #expect(judge(20) == .take)
+        #expect(judge(21) == .refuse(.badWeight))
+    }
+
+    @Test func `rounds open no oftener than the interval says`() {
+        let sites = [standing("A"), standing("B")]
+        var known = situation(sites, closed: 1, end: 90_000)
+        known.lastOpeningMilliseconds = 80_000
+        #expect(strategy.opening(known, settings { $0.intervalSeconds = 30 }) == .wait(.pause(secondsLeft: 9)))
+        #expect(strategy.opening(known, settings { $0.intervalSeconds = 20 }) == .open(cohort: ["A", "B"]))
+        known.lastOpeningMilliseconds = 900_000
+        #expect(strategy.opening(known, settings { $0.intervalSeconds = 30 }) == .open(cohort: ["A", "B"]))
+    }
+
+    @Test func `settings of the first release are read and what they lack has its default`() throws {
+        let text = """
+            {"deadlineSeconds":77,"extensions":1,"minimumLabels":3,"newLabels":8,"pauseSeconds":5,"presenceSeconds":60,\
+            "quorum":4,"roundLimit":0,"optimiser":"sgd"}
+            """
+        let old = try JSONDecoder().decode(RoundSettings.self, from: Data(text.utf8))
+        #expect(old.quorum == 4 && old.deadlineSeconds == 77 && old.optimiser == .sgd && old.epochs == nil)
+        #expect(old.largestShare == 0.5 && old.intervalSeconds == 60 && old.keptRounds == 200)
+        #expect(try JSONDecoder().decode(RoundSettings.self, from: JSONEncoder().encode(old)) == old)
     }
 }
