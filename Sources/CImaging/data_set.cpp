@@ -70,9 +70,9 @@ public:
         const uint32_t length = read_head(&element);
         element.claimed_length = length;
         element.value = at_;
+        if (element.vr == vr('U', 'N') && holds_implicit_items()) element.encoding = {false, false};
         if (length == undefined) {
             element.undefined_length = true;
-            if (element.vr == vr('U', 'N')) element.encoding = {false, false};
             if (tag == pixel_data_tag) {
                 skip_fragments(&element);
             } else {
@@ -83,8 +83,8 @@ public:
             element.is_cut = true;
             at_ = end_;
         } else {
-            element.length = length;
-            at_ += length;
+            element.length = element.vr == vr('S', 'Q') ? length_of_items(length, tag) : length;
+            at_ += element.length;
         }
         *out = element;
         return true;
@@ -143,21 +143,83 @@ private:
     uint32_t read_head(Element *element) {
         const bool big = encoding_.big_endian;
         const bool is_delimiter = element->tag >> 16 == 0xFFFE;
+        const uint32_t brief = read16(at_ + 6, big);
         if (!encoding_.explicit_vr || is_delimiter || !is_vr(at_ + 4)) {
-            // Some writers slip implicit elements into an explicit data set; what is no VR is read that way.
             const uint32_t length = read32(at_ + 4, big);
+            // What is no VR stands before two bytes of length, as DCMTK has it. Some writers slip implicit elements into
+            // an explicit data set; what follows tells the two apart.
+            const bool is_brief = encoding_.explicit_vr && !is_delimiter && length != undefined &&
+                                  (goes_on(at_ + 8, brief, element->tag, look_ahead) ||
+                                   !goes_on(at_ + 8, length, element->tag, look_ahead));
             at_ += 8;
-            return length;
+            return is_brief ? brief : length;
         }
         element->vr = vr(static_cast<char>(at_[4]), static_cast<char>(at_[5]));
         if (has_short_length(element->vr)) {
-            const uint32_t length = read16(at_ + 6, big);
             at_ += 8;
-            return length;
+            return brief;
         }
         if (left() < 12) throw Failure(GI_TRUNCATED, "the data set ends inside the head of an element");
         const uint32_t length = read32(at_ + 8, big);
+        // A VR of the long form that was written in the short one claims what follows as its length.
+        if (length != undefined && length > left() - 12 && brief > 0 &&
+            goes_on(at_ + 8, brief, element->tag, look_ahead)) {
+            at_ += 8;
+            return brief;
+        }
         at_ += 12;
+        return length;
+    }
+
+    /// How many elements of an unusual encoding in a row are told apart by what follows them.
+    static constexpr int look_ahead = 4;
+
+    /// Whether an explicit data set can go on behind a value of `length` bytes at `value`, or ends there.
+    bool goes_on(const uint8_t *value, uint32_t length, uint32_t tag, int elements) const noexcept {
+        if (length > static_cast<size_t>(end_ - value)) return false;
+        const uint8_t *const at = value + length;
+        if (end_ - at < 8) return at == end_;
+        const uint32_t next = read_tag(at, encoding_.big_endian);
+        if (next == item_end_tag || next == sequence_end_tag) return true;
+        if (next < tag) return false;
+        if (is_vr(at + 4) || elements == 0) return true;
+        return goes_on(at + 8, read16(at + 6, encoding_.big_endian), next, elements - 1) ||
+               goes_on(at + 8, read32(at + 4, encoding_.big_endian), next, elements - 1);
+    }
+
+    /// Whether a value of VR UN holds items in implicit form, as PS3.5 section 6.2.2 has it; some writers keep the
+    /// explicit one.
+    bool holds_implicit_items() const noexcept {
+        if (left() < 20 || read_tag(at_, false) != item_tag) return false;
+        if (!is_vr(at_ + 12)) return true;
+        const bool is_brief = has_short_length(vr(static_cast<char>(at_[12]), static_cast<char>(at_[13])));
+        const uint8_t *const value = at_ + (is_brief ? 16 : 20);
+        const uint32_t length = is_brief ? read16(at_ + 14, false) : read32(at_ + 16, false);
+        if (length == undefined) return false;
+        // Two letters may be an implicit length as well: then nothing goes on behind the explicit one.
+        if (length > static_cast<size_t>(end_ - value)) return true;
+        const uint8_t *const next = value + length;
+        if (end_ - next < 8) return false;
+        const uint32_t tag = read_tag(next, false);
+        return tag >> 16 != 0xFFFE && (tag <= read_tag(at_ + 8, false) || !is_vr(next + 4));
+    }
+
+    /// The bytes of a sequence that says it has `length`: fewer where its items end before and elements go on there, which
+    /// would else be lost with it.
+    size_t length_of_items(size_t length, uint32_t tag) const noexcept {
+        const bool big = encoding_.big_endian;
+        size_t position = 0;
+        while (length - position >= 8) {
+            const uint8_t *const at = at_ + position;
+            const uint32_t item_length = read32(at + 4, big);
+            if (read_tag(at, big) != item_tag) {
+                const bool is_element = encoding_.explicit_vr && position > 0 && read_tag(at, big) > tag &&
+                                        read_tag(at, big) < item_tag && is_vr(at + 4);
+                return is_element ? position : length;
+            }
+            if (item_length == undefined || item_length > length - position - 8) return length;
+            position += 8 + size_t{item_length};
+        }
         return length;
     }
 

@@ -23,6 +23,8 @@ uint16_t binary_vr(uint32_t tag) noexcept {
     switch (tag) {
         case 0x00189073: return vr('F', 'D');  // AcquisitionDuration
         case 0x00280120: case 0x00280121: return 0;  // as PixelRepresentation says
+        case 0x00280122: case 0x00280124: return vr('F', 'L');  // FloatPixelPadding…
+        case 0x00280123: case 0x00280125: return vr('F', 'D');  // DoubleFloatPixelPadding…
         default: break;
     }
     if (tag >> 16 == 0x0028) {
@@ -56,6 +58,15 @@ bool decimal(const Element &element, uint32_t index, double *value) noexcept {
     return true;
 }
 
+bool is_numeric(uint16_t type) noexcept {
+    switch (type) {
+        case vr('U', 'S'): case vr('S', 'S'): case vr('U', 'L'): case vr('S', 'L'): case vr('F', 'L'):
+        case vr('F', 'D'): case vr('U', 'V'): case vr('S', 'V'): case vr('D', 'S'): case vr('I', 'S'):
+            return true;
+        default: return false;
+    }
+}
+
 template <typename Value>
 Value bits(uint64_t raw) noexcept {
     Value value;
@@ -66,7 +77,8 @@ Value bits(uint64_t raw) noexcept {
 }  // namespace
 
 bool number(const Element &element, uint32_t index, double *value) noexcept {
-    const uint16_t type = element.vr == 0 || element.vr == vr('U', 'N') ? binary_vr(element.tag) : element.vr;
+    // An element without a VR, or with one that is none of a number, is what its tag says.
+    const uint16_t type = is_numeric(element.vr) ? element.vr : binary_vr(element.tag);
     const bool big = element.encoding.big_endian;
     size_t width = 0;
     switch (type) {

@@ -103,6 +103,10 @@ final class DecodingRoom: Sendable {
         case .failure(let error): return unreadable(error.name, error.description)
         case .success(let header):
             guard let study = header.studyInstanceUID, let sop = header.sopInstanceUID else {
+                // An instance that breaks off or is malformed before its UIDs may have them all the same.
+                if case .failure(let error) = header.image, [.truncated, .malformed].contains(error.reason) {
+                    return unreadable(error.name, error.description)
+                }
                 let missing = header.studyInstanceUID == nil ? "StudyInstanceUID" : "SOPInstanceUID"
                 return unreadable("no-uid", "no-uid: the instance has no valid \(missing)")
             }
