@@ -89,7 +89,7 @@ let package = Package(
         .target(name: "Rounds", dependencies: ["Federation", "Tensors"], swiftSettings: strict),
 
         // MARK: Pixels and gradients
-        // DCMTK, libjpeg and OpenJPEG behind a plain C interface.
+        // DCMTK, libjpeg, libjxl and OpenJPEG behind a plain C interface.
         .target(
             name: "CImaging",
             // Optimised in debug builds too: tests decode and render many frames.
@@ -97,7 +97,8 @@ let package = Package(
             linkerSettings: [
                 .linkedLibrary("dcmjpeg"), .linkedLibrary("dcmjpls"), .linkedLibrary("dcmimage"),
                 .linkedLibrary("dcmimgle"), .linkedLibrary("dcmdata"), .linkedLibrary("oflog"),
-                .linkedLibrary("ofstd"), .linkedLibrary("jpeg"), .linkedLibrary("openjp2"), .linkedLibrary("z"),
+                .linkedLibrary("ofstd"), .linkedLibrary("jpeg"), .linkedLibrary("jxl"), .linkedLibrary("openjp2"),
+                .linkedLibrary("z"),
             ]),
         // A DICOM instance to what a model sees.
         .target(name: "Imaging", dependencies: ["CImaging", "ModelPackage", "Statements"], swiftSettings: strict),
@@ -207,7 +208,7 @@ let package = Package(
             name: "sandbox-probe", dependencies: ["CSandbox"], path: "Tests/SandboxProbe",
             cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
         .testTarget(
-            name: "ImagingTests", dependencies: ["Imaging", "ModelPackage", "Phantoms", "Statements"],
+            name: "ImagingTests", dependencies: ["CArchive", "Imaging", "ModelPackage", "Phantoms", "Statements"],
             swiftSettings: strict),
         .testTarget(
             name: "ResultsTests", dependencies: ["ModelPackage", "Phantoms", "Results", "Statistics", "Triage"],

@@ -45,16 +45,16 @@ void put(DcmDataset &data_set, const DcmTagKey &tag, uint32_t value) {
 
 Cells decode_with_dcmtk(
     const gi_instance &instance, const Image &image, const Piece &stream, const JpegHeader &header,
-    std::vector<uint8_t> &scratch) {
+    const char *photometric, std::vector<uint8_t> &scratch) {
     start_dcmtk();
     DcmDataset data_set;
     put(data_set, DCM_SamplesPerPixel, image.samples);
-    data_set.putAndInsertString(DCM_PhotometricInterpretation, image.photometric_name.c_str());
+    data_set.putAndInsertString(DCM_PhotometricInterpretation, photometric);
     put(data_set, DCM_Rows, image.rows);
     put(data_set, DCM_Columns, image.columns);
-    put(data_set, DCM_BitsAllocated, image.allocated);
-    put(data_set, DCM_BitsStored, image.stored);
-    put(data_set, DCM_HighBit, image.high_bit);
+    put(data_set, DCM_BitsAllocated, header.width() * 8);
+    put(data_set, DCM_BitsStored, header.precision);
+    put(data_set, DCM_HighBit, header.precision - 1);
     put(data_set, DCM_PixelRepresentation, image.is_signed ? 1 : 0);
     if (image.samples > 1) put(data_set, DCM_PlanarConfiguration, image.planar ? 1 : 0);
 
@@ -80,7 +80,7 @@ Cells decode_with_dcmtk(
     if (data_set.insert(pixels, OFTrue).bad()) throw std::bad_alloc();
     pixel_data.release();
 
-    const uint32_t width = image.allocated / 8;
+    const uint32_t width = header.width();
     const uint64_t needed = image.frame_samples() * width;
     scratch.resize(needed + needed % 2);
     Uint32 fragment = 1;
@@ -96,7 +96,7 @@ Cells decode_with_dcmtk(
         image.samples == 1     ? image.photometric
         : is_luminance_first   ? Photometric::luminance_first
                                : Photometric::rgb,
-        0, image.is_signed ? std::min(image.stored, header.precision) : width * 8, false};
+        0, image.is_signed ? std::min(image.stored, header.precision) : width * 8, false, image.is_signed};
 }
 
 }  // namespace gantry

@@ -42,38 +42,62 @@ bool JpegMarkers::next() {
 
 namespace {
 
+/// What libjpeg takes for the colours of three components, but for streams that say nothing: JFIF is YCbCr, Adobe's marker
+/// names its transform, and the components may be called R, G and B. Only chrominance is subsampled.
+JpegHeader::Colours colours_of(bool is_jfif, int adobe_transform, const JpegMarkers &frame) {
+    using Colours = JpegHeader::Colours;
+    const uint8_t *const body = frame.body();
+    if (body[5] != 3 || frame.count() < 15) return Colours::unsaid;
+    if (is_jfif) return Colours::luminance_first;
+    if (adobe_transform >= 0) return adobe_transform == 0 ? Colours::rgb : Colours::luminance_first;
+    if (body[6] == 'R' && body[9] == 'G' && body[12] == 'B') return Colours::rgb;
+    return body[7] != body[10] || body[7] != body[13] ? Colours::luminance_first : Colours::unsaid;
+}
+
 JpegHeader read_header(const Piece &stream) {
     JpegMarkers markers(stream);
+    bool is_jfif = false;
+    int adobe_transform = -1;
     while (markers.next() && markers.marker() != JpegMarkers::scan) {
         const uint8_t marker = markers.marker();
         const bool is_table = marker == JpegMarkers::tables || marker == 0xC8 || marker == 0xCC;
         const bool is_frame = (marker >= 0xC0 && marker <= 0xCF && !is_table) || marker == JpegMarkers::ls_frame;
         const uint8_t *const body = markers.body();
-        if (is_frame && markers.count() >= 6)
-            return {marker, read16(body + 1, true), read16(body + 3, true), body[5], body[0]};
+        if (marker == JpegMarkers::application && markers.count() >= 5 && std::memcmp(body, "JFIF", 5) == 0)
+            is_jfif = true;
+        if (marker == JpegMarkers::adobe && markers.count() >= 12 && std::memcmp(body, "Adobe", 5) == 0)
+            adobe_transform = body[11];
+        if (is_frame && markers.count() >= 6) {
+            JpegHeader header;
+            header.marker = marker;
+            header.rows = read16(body + 1, true);
+            header.columns = read16(body + 3, true);
+            header.components = body[5];
+            header.precision = body[0];
+            header.colours = colours_of(is_jfif, adobe_transform, markers);
+            return header;
+        }
     }
     throw Failure(GI_DECODE_FAILED, "the compressed frame has no JPEG frame header");
 }
 
 template <typename Cell>
 bool decode_here(const Piece &stream, const JpegHeader &header, Cell *out) {
-    switch (header.marker) {
-        case JpegMarkers::lossless: return decode_jpeg_lossless(stream, header, out);
-        case JpegMarkers::ls_frame: return decode_jpeg_ls(stream, header, out);
-        case JpegMarkers::baseline:
-        case JpegMarkers::extended:
-            if constexpr (sizeof(Cell) == 1) return header.precision == 8 && decode_jpeg_sequential(stream, header, out);
-            return false;
-        default: return false;
-    }
+    if (header.marker == JpegMarkers::lossless) return decode_jpeg_lossless(stream, header, out);
+    if (header.marker == JpegMarkers::ls_frame) return decode_jpeg_ls(stream, header, out);
+    if constexpr (sizeof(Cell) == 1) return header.is_common() && decode_jpeg_dct(stream, header, false, out);
+    return false;
 }
 
 }  // namespace
 
 Cells decode_jpeg(gi_instance &instance, uint32_t index, std::vector<uint8_t> &scratch) {
-    const Image &image = instance.image();
     std::vector<uint8_t> storage;
-    const Piece stream = joined(instance.compressed_frame(index), storage);
+    return decode_jpeg_stream(instance, instance.image(), joined(instance.compressed_frame(index), storage), scratch);
+}
+
+Cells decode_jpeg_stream(
+    const gi_instance &instance, const Image &image, const Piece &stream, std::vector<uint8_t> &scratch) {
     const JpegHeader header = read_header(stream);
     // The stream is asked first so that a lying data set cannot make anybody allocate.
     if (header.rows != image.rows || header.columns != image.columns)
@@ -84,26 +108,38 @@ Cells decode_jpeg(gi_instance &instance, uint32_t index, std::vector<uint8_t> &s
         throw Failure(
             GI_BAD_GEOMETRY, "the JPEG frame has %u components, SamplesPerPixel (0028,0002) is %u", header.components,
             image.samples);
-    if (image.allocated != 8 && image.allocated != 16)
-        throw Failure(GI_BAD_GEOMETRY, "BitsAllocated (0028,0100) is %u in a JPEG image", image.allocated);
+    if (header.precision < 2 || header.precision > 16)
+        throw Failure(GI_DECODE_FAILED, "the JPEG frame has samples of %u bits", header.precision);
     if (header.precision > image.allocated)
         throw Failure(
             GI_BAD_GEOMETRY, "the JPEG frame has %u bits, BitsAllocated (0028,0100) is %u", header.precision,
             image.allocated);
-    const uint64_t needed = image.frame_samples() * (image.allocated / 8);
+    const uint64_t needed = image.frame_samples() * header.width();
     if (needed > 0xFFFFFFFE)
         throw Failure(GI_TOO_LARGE, "a frame of %llu bytes", static_cast<unsigned long long>(needed));
-    // Cells as wide as the precision needs; other forms are rare.
-    const bool is_plain = image.samples == 1 && header.precision >= 2 && (header.precision > 8) == (image.allocated > 8);
-    if (is_plain) {
-        scratch.resize(needed);
-        const bool is_done = image.allocated == 8
+    // The cells are as wide as the stream's samples, whatever BitsAllocated says.
+    scratch.resize(needed);
+    if (image.samples == 1) {
+        const bool is_done = header.width() == 1
                                  ? decode_here(stream, header, scratch.data())
                                  : decode_here(stream, header, reinterpret_cast<uint16_t *>(scratch.data()));
-        const uint32_t bits = image.is_signed ? std::min(image.stored, header.precision) : image.allocated;
-        if (is_done) return {scratch.data(), image.allocated / 8, 1, false, image.photometric, 0, bits, false};
+        // JPEG-LS carries signed samples as two's complement of its own precision, lossless JPEG as the lower bits of the
+        // stored ones: with fewer bits than those there is no sign among them.
+        const bool is_ls = header.marker == JpegMarkers::ls_frame;
+        const bool is_signed = image.is_signed && (is_ls || header.precision >= image.stored);
+        const uint32_t bits = is_signed ? std::min(image.stored, header.precision) : header.width() * 8;
+        if (is_done) return {scratch.data(), header.width(), 1, false, image.photometric, 0, bits, false, is_signed};
+        return decode_with_dcmtk(instance, image, stream, header, image.photometric_name.c_str(), scratch);
     }
-    return decode_with_dcmtk(instance, image, stream, header, scratch);
+    const bool is_transformed = header.marker >= 0xC0 && header.marker <= 0xC2;
+    if (!is_transformed || image.samples != 3)
+        return decode_with_dcmtk(instance, image, stream, header, image.photometric_name.c_str(), scratch);
+    const bool is_rgb = header.colours == JpegHeader::Colours::unsaid ? image.photometric == Photometric::rgb
+                                                                      : header.colours == JpegHeader::Colours::rgb;
+    if (header.is_common() && decode_jpeg_dct(stream, header, is_rgb, scratch.data()))
+        return {scratch.data(), 1, is_rgb ? 3u : 1u, false, is_rgb ? Photometric::rgb : Photometric::monochrome2, 0, 8,
+                false, false};
+    return decode_with_dcmtk(instance, image, stream, header, is_rgb ? "RGB" : "YBR_FULL", scratch);
 }
 
 }  // namespace gantry

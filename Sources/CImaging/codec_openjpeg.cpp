@@ -78,6 +78,14 @@ using Stream = std::unique_ptr<opj_stream_t, void (*)(opj_stream_t *)>;
 using Codec = std::unique_ptr<opj_codec_t, void (*)(opj_codec_t *)>;
 using Picture = std::unique_ptr<opj_image_t, void (*)(opj_image_t *)>;
 
+/// Whether the stream's components were transformed from RGB (T.800 annex G).
+bool is_transformed(opj_codec_t *codec) {
+    opj_codestream_info_v2_t *info = opj_get_cstr_info(codec);
+    const bool is = info != nullptr && info->m_default_tile_info.mct == 1;
+    if (info != nullptr) opj_destroy_cstr_info(&info);
+    return is;
+}
+
 }  // namespace
 
 Cells decode_jpeg_2000(gi_instance &instance, uint32_t index, std::vector<uint8_t> &scratch) {
@@ -126,23 +134,33 @@ Cells decode_jpeg_2000(gi_instance &instance, uint32_t index, std::vector<uint8_
     // What follows the last tile does not touch the pixels; a missing end marker is common and harmless.
     opj_end_decompress(codec.get(), stream.get());
 
-    bool is_luminance_first = raw->color_space == OPJ_CLRSPC_SYCC;
+    const uint32_t precision = raw->comps[0].prec;
+    const bool is_stream_signed = raw->comps[0].sgnd != 0;
+    bool is_subsampled = false;
     for (uint32_t sample = 0; sample < image.samples; ++sample) {
         const opj_image_comp_t &component = raw->comps[sample];
         const bool is_full = component.w == image.columns && component.h == image.rows;
         if (component.data == nullptr || component.prec > 32 || (sample == 0 && !is_full))
             throw Failure(GI_DECODE_FAILED, "component %u of the JPEG 2000 frame is missing or too small", sample);
-        is_luminance_first = is_luminance_first || !is_full;
+        is_subsampled = is_subsampled || !is_full;
     }
-    if (image.photometric == Photometric::luminance_first) is_luminance_first = true;
+    if (precision > image.allocated)
+        throw Failure(
+            GI_BAD_GEOMETRY, "the JPEG 2000 frame has %u bits, BitsAllocated (0028,0100) is %u", precision,
+            image.allocated);
+    // What was transformed has been turned back into RGB; the boxes around a stream name its colours.
+    const bool is_luminance_first = is_subsampled || raw->color_space == OPJ_CLRSPC_SYCC ||
+                                    (image.photometric == Photometric::luminance_first &&
+                                     raw->color_space != OPJ_CLRSPC_SRGB && !is_transformed(codec.get()));
     const uint32_t samples = is_luminance_first ? 1 : image.samples;
     const size_t pixels = size_t{image.rows} * image.columns;
-    const uint32_t cell = image.allocated <= 8 ? 1 : image.allocated <= 16 ? 2 : 4;
+    // The cells are as wide as the stream's samples, whatever BitsAllocated says.
+    const uint32_t cell = precision <= 8 ? 1 : precision <= 16 ? 2 : 4;
     scratch.resize(pixels * samples * cell);
     for (uint32_t sample = 0; sample < samples; ++sample) {
         const OPJ_INT32 *const values = raw->comps[sample].data;
         uint8_t *const out = scratch.data() + size_t{sample} * pixels * cell;
-        // The data set says whether the cells are signed; only their bits travel.
+        // Of signed values the bits travel.
         if (cell == 1) {
             for (size_t i = 0; i < pixels; ++i) out[i] = static_cast<uint8_t>(values[i]);
         } else if (cell == 2) {
@@ -151,11 +169,13 @@ Cells decode_jpeg_2000(gi_instance &instance, uint32_t index, std::vector<uint8_
             std::memcpy(out, values, pixels * 4);
         }
     }
-    return {scratch.data(), cell, samples, true, samples == 1 && image.samples > 1 ? Photometric::monochrome2
-                                                 : image.samples == 1              ? image.photometric
-                                                                                   : Photometric::rgb,
-            0, image.is_signed ? std::min(image.stored, raw->comps[0].prec) : std::min(cell * 8, raw->comps[0].prec),
-            image.is_signed && raw->comps[0].sgnd != 0};
+    const Photometric photometric = samples == 1 && image.samples > 1 ? Photometric::monochrome2
+                                    : image.samples == 1              ? image.photometric
+                                                                      : Photometric::rgb;
+    // A stream that says it is signed is; where only the data set says so, its samples are two's complement.
+    const bool is_signed = is_stream_signed || image.is_signed;
+    const uint32_t bits = is_signed ? std::min(image.stored, precision) : cell * 8;
+    return {scratch.data(), cell, samples, true, photometric, 0, bits, is_stream_signed, is_signed};
 }
 
 std::vector<uint8_t> encode_jpeg_2000(const gi_pixels &pixels) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "instance.hpp"
@@ -19,10 +20,18 @@ struct gi_frame {
     bool has_window = false;
     double window_center = 0, window_width = 0;
     enum class WindowFunction { linear, linear_exact, sigmoid } window_function = WindowFunction::linear;
-    /// Stored values from `padding_low` to `padding_high` are no picture (PixelPaddingValue).
+    /// The VOI LUT, which comes before the window: 0…1 for each modality value from `voi_first` on. Empty where there is
+    /// none.
+    std::vector<float> voi_table;
+    double voi_first = 0;
+    /// Why the instance's own window cannot be applied; empty where it can.
+    std::string window_defect;
+    /// Stored values from `padding_low` to `padding_high` are no picture (PixelPaddingValue). In `f32` not-a-number is none.
     bool has_padding = false;
     double padding_low = 0, padding_high = 0;
     double spacing[2] = {0, 0};
+    /// Height of a pixel over its width.
+    double aspect = 1;
     bool has_orientation = false;
     double orientation[6] = {0, 0, 0, 0, 0, 0};
 
@@ -58,13 +67,17 @@ struct Cells {
     uint32_t bits;
     /// The decoder has given signed values their sign already.
     bool is_extended;
+    bool is_signed;
 };
 
 /// Decodes the compressed frame into `scratch`.
 Cells decode_jpeg(gi_instance &instance, uint32_t index, std::vector<uint8_t> &scratch);
 Cells decode_jpeg_2000(gi_instance &instance, uint32_t index, std::vector<uint8_t> &scratch);
+Cells decode_jpeg_xl(gi_instance &instance, uint32_t index, std::vector<uint8_t> &scratch);
 Cells decode_rle(gi_instance &instance, uint32_t index, std::vector<uint8_t> &scratch);
 Cells unpack_native(gi_instance &instance, uint32_t index, std::vector<uint8_t> &scratch);
+/// Native cells of a frame in fragments of its own.
+Cells unpack_encapsulated(gi_instance &instance, uint32_t index, std::vector<uint8_t> &scratch);
 
 /// Registers DCMTK's codecs and silences its logger, once in a process.
 void start_dcmtk();

@@ -19,6 +19,8 @@ TransferSyntax syntax_named(const std::string &uid) {
     if (uid == standard) {
         syntax.encoding.explicit_vr = false;
     } else if (uid == standard + ".1") {
+    } else if (uid == standard + ".1.98") {
+        syntax.coding = Coding::encapsulated;
     } else if (uid == standard + ".1.99") {
         syntax.deflated = true;
     } else if (uid == standard + ".2") {
@@ -35,6 +37,8 @@ TransferSyntax syntax_named(const std::string &uid) {
         uid == standard + ".4.90" || uid == standard + ".4.91" || uid == standard + ".4.201" ||
         uid == standard + ".4.202" || uid == standard + ".4.203") {
         syntax.coding = Coding::jpeg_2000;
+    } else if (uid == standard + ".4.110" || uid == standard + ".4.111" || uid == standard + ".4.112") {
+        syntax.coding = Coding::jpeg_xl;
     } else if (
         uid == standard + ".4.50" || uid == standard + ".4.51" || uid == standard + ".4.53" ||
         uid == standard + ".4.55" || uid == standard + ".4.57" || uid == standard + ".4.70") {
@@ -173,7 +177,25 @@ std::string gi_instance::frame_text(uint32_t frame, uint32_t macro, uint32_t tag
     return element == nullptr ? std::string() : raw_text(*element);
 }
 
+bool gi_instance::first_item(uint32_t frame, uint32_t macro, uint32_t tag, DataSet *out) const {
+    DataSet holder;
+    const Element *sequence = nullptr;
+    if (!in_functional_groups(frame, macro, tag, &holder, &sequence)) sequence = root_.find(tag);
+    if (sequence == nullptr) return false;
+    const auto items = DataSet::items(*sequence, 3);
+    if (items.empty()) return false;
+    *out = DataSet::open(*sequence, items[0]);
+    return true;
+}
+
 namespace {
+
+void require_frames_within(const gi_limits &limits, uint32_t frames) {
+    if (frames > limits.frames)
+        throw Failure(
+            GI_TOO_LARGE, "NumberOfFrames (0028,0008) is %u, more than the limit of %llu", frames,
+            static_cast<unsigned long long>(limits.frames));
+}
 
 Photometric photometric_named(const std::string &name, uint32_t samples) {
     if (name == "MONOCHROME1") return Photometric::monochrome1;
@@ -228,7 +250,8 @@ const Image &gi_instance::image() {
     if (natural(root_.find(0x00280002), &value)) image.samples = value;
     if (image.samples != 1 && image.samples != 3 && image.samples != 4)
         throw Failure(GI_BAD_GEOMETRY, "SamplesPerPixel (0028,0002) is %u", image.samples);
-    if (natural(root_.find(0x00280008), &value) && value > 0) image.frames = value;
+    const bool is_counted = natural(root_.find(0x00280008), &value) && value > 0;
+    if (is_counted) image.frames = value;
     if (natural(root_.find(0x00280006), &value)) image.planar = value == 1;
 
     if (image.is_float) {
@@ -263,84 +286,116 @@ const Image &gi_instance::image() {
         throw Failure(
             GI_TOO_LARGE, "a frame of %u × %u × %u samples is more than the limit of %llu", image.rows, image.columns,
             image.samples, static_cast<unsigned long long>(limits_.frame_samples));
-    if (image.frames > limits_.frames)
-        throw Failure(
-            GI_TOO_LARGE, "NumberOfFrames (0028,0008) is %u, more than the limit of %llu", image.frames,
-            static_cast<unsigned long long>(limits_.frames));
+    require_frames_within(limits_, image.frames);
     image_ = image;
     if (syntax_.coding != Coding::native) {
         if (!image.pixels->undefined_length)
             throw Failure(
                 GI_DECODE_FAILED, "PixelData (7fe0,0010) is not encapsulated although the transfer syntax is %.64s",
                 syntax_.uid.c_str());
-        index_fragments();
+        index_fragments(is_counted);
+        require_frames_within(limits_, image_.frames);
     } else if (image.pixels->undefined_length) {
         throw Failure(
             GI_DECODE_FAILED, "PixelData (7fe0,0010) is encapsulated although the transfer syntax is %.64s",
             syntax_.uid.c_str());
+    } else if (image.allocated % 8 == 0) {
+        // Bytes for whole further frames are frames that nobody would look at, or cells of another size than the data set
+        // says; less than a frame is padding.
+        const uint64_t frame_bytes = image.frame_samples() * (image.allocated / 8);
+        const uint64_t needed = frame_bytes * image.frames;
+        if (image.pixels->length > needed + 1 && image.pixels->length - needed >= frame_bytes)
+            throw Failure(
+                GI_BAD_GEOMETRY, "PixelData (7fe0,0010) has %zu bytes; NumberOfFrames (0028,0008) %u needs %llu",
+                image.pixels->length, image.frames, static_cast<unsigned long long>(needed));
     }
     has_image_ = true;
     return image_;
 }
 
-void gi_instance::index_fragments() {
+namespace {
+
+/// Whether a fragment begins a stream: JPEG and JPEG-LS, JPEG 2000, or JPEG 2000 and JPEG XL in boxes. A bare JPEG XL stream
+/// begins with two bytes that may stand anywhere.
+bool begins_stream(const Piece &piece) noexcept {
+    constexpr uint8_t box[] = {0, 0, 0, 12, 'j', 'P', ' ', ' '}, xl_box[] = {0, 0, 0, 12, 'J', 'X', 'L', ' '};
+    for (const uint8_t *const beginning : {box, xl_box})
+        if (piece.count >= sizeof box && std::memcmp(piece.bytes, beginning, sizeof box) == 0) return true;
+    return piece.count >= 3 && piece.bytes[0] == 0xFF && (piece.bytes[1] == 0xD8 || piece.bytes[1] == 0x4F) &&
+           piece.bytes[2] == 0xFF;
+}
+
+/// The fragments that an offset table names (PS3.5 annex A.4), `width` bytes for each offset; none where it is wrong.
+std::vector<size_t> fragments_at(const Piece &table, size_t width, const std::vector<Piece> &fragments) {
+    // An offset counts from the first byte behind the offset table.
+    const uint8_t *const origin = fragments[0].bytes - 8;
+    std::vector<size_t> firsts;
+    size_t fragment = 0;
+    for (size_t at = 0; at + width <= table.count; at += width) {
+        const uint64_t offset = width == 8 ? read64(table.bytes + at, false) : read32(table.bytes + at, false);
+        const auto place = [&] { return static_cast<uint64_t>(fragments[fragment].bytes - 8 - origin); };
+        while (fragment < fragments.size() && place() < offset) ++fragment;
+        const bool is_repeated = !firsts.empty() && fragment == firsts.back();
+        if (fragment == fragments.size() || place() != offset || is_repeated) return {};
+        firsts.push_back(fragment);
+    }
+    if (!firsts.empty() && firsts[0] != 0) return {};
+    return firsts;
+}
+
+}  // namespace
+
+void gi_instance::index_fragments(bool is_counted) {
     const Element &pixels = *image_.pixels;
     std::vector<Piece> table_and_fragments;
+    first_fragment_.clear();
     for (const DataSet::Item &item : DataSet::items(pixels, 1))
         table_and_fragments.push_back({item.begin, static_cast<size_t>(item.end - item.begin)});
+    // Some writers end with an empty fragment.
+    while (table_and_fragments.size() > 2 && table_and_fragments.back().count == 0) table_and_fragments.pop_back();
     if (table_and_fragments.size() < 2) throw Failure(GI_NO_PIXEL_DATA, "PixelData (7fe0,0010) has no fragments");
     const Piece table = table_and_fragments[0];
     fragments_.assign(table_and_fragments.begin() + 1, table_and_fragments.end());
-    first_fragment_.clear();
-    const uint32_t frames = image_.frames;
-    if (frames > fragments_.size())
+    if (is_counted && image_.frames > fragments_.size())
         throw Failure(
-            GI_BAD_GEOMETRY, "NumberOfFrames (0028,0008) is %u but PixelData has %zu fragments", frames,
+            GI_BAD_GEOMETRY, "NumberOfFrames (0028,0008) is %u but PixelData has %zu fragments", image_.frames,
             fragments_.size());
 
-    // A fragment's offset counts from the first byte behind the offset table (PS3.5 annex A.4).
-    const uint8_t *const origin = fragments_[0].bytes - 8;
-    const auto by_offsets = [&](const uint8_t *offsets, size_t width) {
-        std::vector<size_t> firsts;
-        size_t fragment = 0;
-        for (uint32_t frame = 0; frame < frames; ++frame) {
-            const uint64_t offset = width == 8 ? read64(offsets + size_t{frame} * 8, false)
-                                               : read32(offsets + size_t{frame} * 4, false);
-            while (fragment < fragments_.size() &&
-                   static_cast<uint64_t>(fragments_[fragment].bytes - 8 - origin) < offset)
-                ++fragment;
-            if (fragment == fragments_.size() ||
-                static_cast<uint64_t>(fragments_[fragment].bytes - 8 - origin) != offset ||
-                (!firsts.empty() && fragment == firsts.back()))
-                return std::vector<size_t>();
-            firsts.push_back(fragment);
-        }
-        return firsts;
-    };
+    // What the stream says: the extended offset table, the basic one (which has one entry in files of many frames too), and
+    // where JPEG and JPEG 2000 streams begin.
+    std::vector<std::vector<size_t>> answers;
     const Element *const extended = root_.find(0x7FE00001);
-    if (frames == 1) {
-        first_fragment_ = {0};
-    } else if (fragments_.size() == frames) {
+    if (extended != nullptr && !extended->undefined_length)
+        answers.push_back(fragments_at({extended->value, extended->length}, 8, fragments_));
+    answers.push_back(fragments_at(table, 4, fragments_));
+    answers.emplace_back();
+    for (size_t i = 0; i < fragments_.size(); ++i)
+        if (begins_stream(fragments_[i])) answers.back().push_back(i);
+    if (!answers.back().empty() && answers.back()[0] != 0) answers.back().clear();
+
+    size_t frames = is_counted ? image_.frames : 1;
+    for (const std::vector<size_t> &answer : answers) {
+        if (is_counted ? answer.size() != frames : answer.size() < 2) continue;
+        first_fragment_ = answer;
+        frames = answer.size();
+        break;
+    }
+    if (first_fragment_.empty()) {
+        for (const std::vector<size_t> &answer : answers)
+            if (answer.size() > 1 && fragments_.size() != frames)
+                throw Failure(
+                    GI_BAD_GEOMETRY, "NumberOfFrames (0028,0008) is %zu but PixelData holds %zu frames", frames,
+                    answer.size());
+        // One frame may lie in any number of fragments, but for RLE (PS3.5 section A.4.2).
+        const bool is_one = frames == 1 && (is_counted || syntax_.coding != Coding::rle);
+        if (!is_one && fragments_.size() != frames)
+            throw Failure(
+                GI_DECODE_FAILED,
+                "%zu fragments of PixelData cannot be told apart as %zu frames: the offset table is missing",
+                fragments_.size(), frames);
         for (size_t i = 0; i < frames; ++i) first_fragment_.push_back(i);
-    } else if (extended != nullptr && extended->length >= size_t{frames} * 8) {
-        first_fragment_ = by_offsets(extended->value, 8);
-    } else if (table.count >= size_t{frames} * 4) {
-        first_fragment_ = by_offsets(table.bytes, 4);
     }
-    if (first_fragment_.empty() && syntax_.coding != Coding::rle) {
-        // No usable table: a JPEG or JPEG 2000 stream begins with its marker.
-        for (size_t i = 0; i < fragments_.size(); ++i) {
-            const Piece &piece = fragments_[i];
-            if (piece.count >= 3 && piece.bytes[0] == 0xFF && (piece.bytes[1] == 0xD8 || piece.bytes[1] == 0x4F) &&
-                piece.bytes[2] == 0xFF)
-                first_fragment_.push_back(i);
-        }
-    }
-    if (first_fragment_.size() != frames)
-        throw Failure(
-            GI_DECODE_FAILED,
-            "%zu fragments of PixelData cannot be told apart as %u frames: the offset table is missing",
-            fragments_.size(), frames);
+    image_.frames = static_cast<uint32_t>(frames);
     first_fragment_.push_back(fragments_.size());
 }
 

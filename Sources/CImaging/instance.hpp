@@ -9,7 +9,7 @@
 namespace gantry {
 
 /// How the pixel data is written.
-enum class Coding { native, rle, jpeg, jpeg_ls, jpeg_2000, unsupported };
+enum class Coding { native, encapsulated, rle, jpeg, jpeg_ls, jpeg_2000, jpeg_xl, unsupported };
 
 struct TransferSyntax {
     std::string uid;
@@ -59,6 +59,9 @@ struct gi_instance {
         uint32_t frame, uint32_t macro, uint32_t tag, uint32_t index, double *value) const;
     std::string frame_text(uint32_t frame, uint32_t macro, uint32_t tag) const;
 
+    /// The first item of a sequence of a frame, found as `frame_number` finds its attributes.
+    bool first_item(uint32_t frame, uint32_t macro, uint32_t tag, gantry::DataSet *out) const;
+
     /// Throws when the instance has no frames that could be decoded.
     const gantry::Image &image();
     std::vector<gantry::Piece> compressed_frame(uint32_t index);
@@ -66,7 +69,8 @@ struct gi_instance {
 private:
     void read_syntax(const gantry::DataSet &meta);
     void inflate(const uint8_t *begin, const uint8_t *end);
-    void index_fragments();
+    /// Finds the first fragment of each frame; sets the number of frames where the data set does not say it.
+    void index_fragments(bool is_counted);
     bool in_functional_groups(
         uint32_t frame, uint32_t macro, uint32_t tag, gantry::DataSet *holder, const gantry::Element **out) const;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "frame.hpp"
@@ -75,6 +76,8 @@ struct Transfer {
     float scale = 0, shift = 0;
     bool is_sigmoid = false;
     bool is_inverted = false;
+    /// Whether the frame's VOI LUT takes the place of the scale, which then gives modality values.
+    bool is_table = false;
 };
 
 /// Calls the body with the frame's samples in their own type.
@@ -114,7 +117,11 @@ Range percentiles(const gi_frame &frame, double low, double high) {
     return with_samples(frame, [&](const auto *samples) -> Range {
         using Sample = std::decay_t<decltype(*samples)>;
         if constexpr (std::is_same_v<Sample, float>) {
-            std::vector<float> sorted(samples, samples + frame.count());
+            std::vector<float> sorted;
+            sorted.reserve(frame.count());
+            std::copy_if(
+                samples, samples + frame.count(), std::back_inserter(sorted), [](float x) { return !std::isnan(x); });
+            if (sorted.empty()) return {0, 0};
             const auto at = [&](double share) {
                 const double position = share * static_cast<double>(sorted.size() - 1);
                 const auto rank = static_cast<ptrdiff_t>(position);
@@ -171,6 +178,15 @@ Transfer transfer_of(const gi_frame &frame, const gi_channel &channel) {
         case GI_CHANNEL_OWN_WINDOW: break;
         default: throw Failure(GI_INVALID_ARGUMENT, "channel kind %d", channel.kind);
     }
+    if (!frame.window_defect.empty()) throw Failure(GI_DECODE_FAILED, "%s", frame.window_defect.c_str());
+    if (!frame.voi_table.empty()) {
+        Transfer transfer;
+        transfer.scale = static_cast<float>(frame.slope);
+        transfer.shift = static_cast<float>(frame.intercept);
+        transfer.is_table = true;
+        transfer.is_inverted = frame.is_monochrome1;
+        return transfer;
+    }
     if (!frame.has_window) return between(frame, percentiles(frame, 0, 1));
     switch (frame.window_function) {
         case gi_frame::WindowFunction::linear_exact: return windowed(frame, frame.window_center, frame.window_width);
@@ -184,8 +200,10 @@ Transfer transfer_of(const gi_frame &frame, const gi_channel &channel) {
             return transfer;
         }
         default:
-            // PS3.3 C.11.2.1.2.1: (x − (c − 0.5)) / (w − 1) + 0.5; a width of 1 is a threshold.
-            return windowed(frame, frame.window_center - 0.5, std::max(frame.window_width - 1, 1e-3));
+            // PS3.3 C.11.2.1.2.1: (x − (c − 0.5)) / (w − 1) + 0.5; a width of 1 is a threshold: 0 up to c − 0.5, 1 above. A
+            // steep line that begins there, by a power of 2, so that nothing is rounded.
+            if (frame.window_width == 1) return windowed(frame, frame.window_center - 0.5 + 0x1p-11, 0x1p-10);
+            return windowed(frame, frame.window_center - 0.5, frame.window_width - 1);
     }
 }
 
@@ -194,7 +212,7 @@ class Rows {
 public:
     Rows(const gi_frame &frame, const Transfer &transfer) : frame_(frame), transfer_(transfer) {
         for (auto &row : kept_) row.values.resize(frame.columns);
-        if (transfer.is_inverted && !transfer.is_sigmoid) {
+        if (transfer.is_inverted && !transfer.is_sigmoid && !transfer.is_table) {
             transfer_.scale = -transfer.scale;
             transfer_.shift = 1 - transfer.shift;
         }
@@ -226,7 +244,12 @@ private:
                 for (size_t i = 0; i < columns; ++i) {
                     const float x = static_cast<float>(row[i]) * transfer_.scale + transfer_.shift;
                     const float y = 1 / (1 + std::exp(-x));
-                    out[i] = transfer_.is_inverted ? 1 - y : y;
+                    out[i] = std::isnan(y) ? 0 : transfer_.is_inverted ? 1 - y : y;
+                }
+            } else if (transfer_.is_table) {
+                for (size_t i = 0; i < columns; ++i) {
+                    const float x = static_cast<float>(row[i]) * transfer_.scale + transfer_.shift;
+                    out[i] = std::isnan(x) ? 0 : looked_up(x);
                 }
             } else {
                 scale_and_clip(row, columns, transfer_.scale, transfer_.shift, out);
@@ -238,6 +261,13 @@ private:
                 blank_out(row, columns, low, high, out);
             }
         });
+    }
+
+    float looked_up(float modality) const noexcept {
+        const double last = static_cast<double>(frame_.voi_table.size() - 1);
+        const double place = std::clamp(std::round(static_cast<double>(modality) - frame_.voi_first), 0.0, last);
+        const float y = frame_.voi_table[static_cast<size_t>(place)];
+        return transfer_.is_inverted ? 1 - y : y;
     }
 
     const gi_frame &frame_;
@@ -293,8 +323,10 @@ Plan plan(const gi_frame &frame, const gi_preparation &preparation) {
     }
     double content_height = height, content_width = width;
     if (preparation.letterbox != 0) {
-        const double scale = std::min(height / rows, width / columns);
-        content_height = std::clamp(std::round(rows * scale), 1.0, height);
+        // In units of a pixel's width, so that pixels that are not square keep the body's shape.
+        const double tall = rows * frame.aspect;
+        const double scale = std::min(height / tall, width / columns);
+        content_height = std::clamp(std::round(tall * scale), 1.0, height);
         content_width = std::clamp(std::round(columns * scale), 1.0, width);
     }
     const double down = rows / content_height, across = columns / content_width;

@@ -34,7 +34,7 @@ public final class Frame {
     }
 
     /// Modality values, rows × columns, row by row: stored value × RescaleSlope + RescaleIntercept or through the
-    /// modality LUT (HU for CT); luminance for colour. MONOCHROME1 is not inverted here.
+    /// modality LUT (HU for CT); luminance for colour; not-a-number for padding. MONOCHROME1 is not inverted here.
     public func values() throws(ImagingError) -> [Float] {
         let info = info
         var failure: ImagingError?

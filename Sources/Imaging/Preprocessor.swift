@@ -4,9 +4,11 @@ import ModelPackage
 
 /// A package's preprocessing, ready to be applied to frames.
 ///
-/// For each channel: modality value → 0…1 (MONOCHROME1 inverted, PixelPaddingValue 0) → flipped → resized → normalised.
+/// For each channel: modality value → 0…1 (MONOCHROME1 inverted, padding 0) → flipped → resized → normalised. The instance's
+/// own window is its VOI LUT, else its first window, else its least to its greatest value.
 /// The window comes before the resizing, so that bone does not bleed into the soft tissue beside it. Shrinking
-/// averages the area a pixel covers, enlarging is bilinear, each axis for itself. With `pixelSpacingMillimetres` and
+/// averages the area a pixel covers, enlarging is bilinear, each axis for itself. Letterbox keeps the shape of the body where
+/// pixels are not square, by PixelSpacing or PixelAspectRatio. With `pixelSpacingMillimetres` and
 /// letterbox the frame is shown true to scale, centred, padded with 0 and cropped (as MONAI's Spacing followed by
 /// ResizeWithPadOrCrop); with stretch the spacing has no effect, since the whole frame fills the input.
 ///

@@ -5,6 +5,7 @@ import Foundation
 struct DicomBuilder {
     var transferSyntax = "1.2.840.10008.1.2.1"
     private var elements: [(tag: UInt32, vr: String, value: Data)] = []
+    private var hasFragments = false
 
     /// An image of one sample per pixel. `words` are its cells, frame after frame.
     static func image(
@@ -48,6 +49,33 @@ struct DicomBuilder {
         elements.append((tag, vr, padded))
     }
 
+    /// Encapsulated pixel data (PS3.5 annex A.4): the offset table, which is empty when nil, and the fragments.
+    mutating func fragments(_ pieces: [Data], offsets: [Int]? = nil) {
+        var bytes = Data()
+        func append(_ item: Data) {
+            bytes.append(contentsOf: [0xFE, 0xFF, 0x00, 0xE0])
+            bytes.append(little: UInt32(item.count))
+            bytes.append(item)
+        }
+        append((offsets ?? []).reduce(into: Data()) { $0.append(little: UInt32($1)) })
+        for piece in pieces { append(piece.count % 2 == 0 ? piece : piece + [0]) }
+        raw(0x7FE0_0010, "OB", bytes + [0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0])
+        hasFragments = true
+    }
+
+    /// A sequence of one item.
+    mutating func sequence(_ tag: UInt32, _ item: DicomBuilder) {
+        let content = item.dataSet
+        var bytes = Data([0xFE, 0xFF, 0x00, 0xE0])
+        bytes.append(little: UInt32(content.count))
+        raw(tag, "SQ", bytes + content)
+    }
+
+    /// Sixteen-bit values of any VR.
+    mutating func words(_ tag: UInt32, _ vr: String, _ words: [UInt16]) {
+        raw(tag, vr, words.reduce(into: Data()) { $0.append(little: $1) })
+    }
+
     mutating func remove(_ tag: UInt32) {
         elements.removeAll { $0.tag == tag }
     }
@@ -65,19 +93,21 @@ struct DicomBuilder {
     var dataSet: Data {
         var bytes = Data()
         for element in elements.sorted(by: { $0.tag < $1.tag }) {
-            Self.append(element.tag, element.vr, element.value, to: &bytes)
+            let isEndless = element.tag == 0x7FE0_0010 && hasFragments
+            Self.append(element.tag, element.vr, element.value, isEndless: isEndless, to: &bytes)
         }
         return bytes
     }
 
-    private static func append(_ tag: UInt32, _ vr: String, _ value: Data, to bytes: inout Data) {
+    private static func append(
+        _ tag: UInt32, _ vr: String, _ value: Data, isEndless: Bool = false, to bytes: inout Data
+    ) {
         bytes.append(little: UInt16(tag >> 16))
         bytes.append(little: UInt16(tag & 0xFFFF))
         bytes.append(contentsOf: vr.utf8)
-        if ["OB", "OW", "SQ", "UN", "UT"].contains(vr) {
+        if ["OB", "OD", "OF", "OV", "OW", "SQ", "UN", "UT"].contains(vr) {
             bytes.append(little: UInt16(0))
-            bytes.append(little: UInt16(value.count & 0xFFFF))
-            bytes.append(little: UInt16(value.count >> 16))
+            bytes.append(little: isEndless ? UInt32.max : UInt32(value.count))
         } else {
             bytes.append(little: UInt16(value.count))
         }
@@ -89,5 +119,10 @@ extension Data {
     mutating func append(little value: UInt16) {
         append(UInt8(value & 0xFF))
         append(UInt8(value >> 8))
+    }
+
+    mutating func append(little value: UInt32) {
+        append(little: UInt16(value & 0xFFFF))
+        append(little: UInt16(value >> 16))
     }
 }

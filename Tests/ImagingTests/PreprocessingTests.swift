@@ -112,6 +112,25 @@ import Testing
         #expect(try input(builder.file, close) == Array(repeating: 1, count: 16))
     }
 
+    @Test(
+        arguments: [
+            (0x0028_0030, "DS", "2\\1"), (0x0018_1164, "DS", "0.4\\0.2"), (0x0018_2010, "DS", "4\\2"),
+            (0x0028_0034, "IS", "2\\1"),
+        ] as [(UInt32, String, String)])
+    func letterboxKeepsTheShapeOfPixelsThatAreNotSquare(tag: UInt32, vr: String, value: String) throws {
+        var builder = image(2, 4, Array(repeating: 100, count: 8))
+        let preprocessing = Preprocessing(height: 4, width: 4, channels: [window])
+        #expect(try input(builder.file, preprocessing).filter { $0 == 1 }.count == 8)
+        // Two rows of pixels twice as high as wide are as high as four columns.
+        builder.text(tag, vr, value)
+        #expect(try input(builder.file, preprocessing) == Array(repeating: 1, count: 16))
+        // Four rows of two columns of such pixels are four times as high as wide.
+        var tall = image(4, 2, Array(repeating: 100, count: 8))
+        tall.text(tag, vr, value)
+        let seen = try input(tall.file, preprocessing)
+        #expect(seen == Array(repeating: [0, 1, 0, 0], count: 4).flatMap { $0 })
+    }
+
     @Test func radiologicalOrientationTurnsAxialFramesUpright() throws {
         var builder = image(2, 2, [0, 25, 50, 100])
         let preprocessing = Preprocessing(

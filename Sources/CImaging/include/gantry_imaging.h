@@ -118,7 +118,7 @@ typedef struct gi_frame_info {
 int32_t gi_frame_describe(const gi_frame *frame, gi_frame_info *out);
 
 /// Copies rows × columns modality values (stored value × slope + intercept, or through the modality LUT; luminance for
-/// colour). `count` is the capacity of `out` in values.
+/// colour; not-a-number for padding). `count` is the capacity of `out` in values.
 int32_t gi_frame_values(const gi_frame *frame, float *out, size_t count, gi_error *error);
 
 enum { GI_CHANNEL_WINDOW = 0, GI_CHANNEL_OWN_WINDOW = 1, GI_CHANNEL_PERCENTILES = 2 };

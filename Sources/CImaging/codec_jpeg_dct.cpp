@@ -43,15 +43,18 @@ void skip(j_decompress_ptr decoder, long count) {
     source.bytes_in_buffer -= static_cast<size_t>(count);
 }
 
-bool read_lines(jpeg_decompress_struct &decoder, const JpegHeader &header, uint8_t *out) {
+bool read_lines(jpeg_decompress_struct &decoder, const JpegHeader &header, bool is_rgb, uint8_t *out) {
     if (jpeg_read_header(&decoder, TRUE) != JPEG_HEADER_OK) return false;
-    if (decoder.image_height != header.rows || decoder.image_width != header.columns || decoder.num_components != 1)
+    if (decoder.image_height != header.rows || decoder.image_width != header.columns ||
+        static_cast<uint32_t>(decoder.num_components) != header.components)
         return false;
-    decoder.out_color_space = JCS_GRAYSCALE;
+    if (header.components > 1) decoder.jpeg_color_space = is_rgb ? JCS_RGB : JCS_YCbCr;
+    decoder.out_color_space = is_rgb ? JCS_RGB : JCS_GRAYSCALE;
+    const size_t samples = is_rgb ? header.components : 1;
     decoder.dct_method = JDCT_ISLOW;
     if (!jpeg_start_decompress(&decoder)) return false;
     while (decoder.output_scanline < header.rows) {
-        JSAMPROW line = out + size_t{decoder.output_scanline} * header.columns;
+        JSAMPROW line = out + size_t{decoder.output_scanline} * header.columns * samples;
         if (jpeg_read_scanlines(&decoder, &line, 1) != 1) return false;
     }
     return true;
@@ -59,7 +62,7 @@ bool read_lines(jpeg_decompress_struct &decoder, const JpegHeader &header, uint8
 
 }  // namespace
 
-bool decode_jpeg_sequential(const Piece &stream, const JpegHeader &header, uint8_t *out) {
+bool decode_jpeg_dct(const Piece &stream, const JpegHeader &header, bool is_rgb, uint8_t *out) {
     Leaving leaving;
     jpeg_decompress_struct decoder;
     jpeg_source_mgr source = {};
@@ -82,7 +85,7 @@ bool decode_jpeg_sequential(const Piece &stream, const JpegHeader &header, uint8
     source.resync_to_restart = jpeg_resync_to_restart;
     source.term_source = begin;
     decoder.src = &source;
-    const bool is_done = read_lines(decoder, header, out);
+    const bool is_done = read_lines(decoder, header, is_rgb, out);
     jpeg_destroy_decompress(&decoder);
     return is_done;
 }
