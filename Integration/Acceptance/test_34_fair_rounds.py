@@ -368,10 +368,11 @@ def test_a_version_that_most_sites_refuse_is_not_where_the_next_round_starts(fed
 
 
 def test_an_operator_goes_back_and_a_hospital_takes_the_older_version(start, package, tmp_path):
-    hub = start.hub("--quorum", 1, "--deadline", 300, "--minimum-labels", 1, "--interval", 0, "--pause", 0, "--rounds", 1)
+    # The hospital judges and does not train: it has fewer labels than a round asks for.
+    hub = start.hub("--quorum", 1, "--deadline", 300, "--minimum-labels", 60, "--interval", 0, "--pause", 0, "--rounds", 1)
     hub.add_model(package)
     key = hub.enrol("scripted")
-    hospital = start.hospital(hub=hub, worker={"hub_seconds": 0.2, "held_out_share": 0.5})
+    hospital = start.hospital(hub=hub, worker={"hub_seconds": 0.2, "held_out_share": 0.9})
     hub.start()
     hospital.start()
     site = start.process(Stopping(hub, secret_of(key)))
@@ -379,7 +380,7 @@ def test_an_operator_goes_back_and_a_hospital_takes_the_older_version(start, pac
     approve(hospital)
     wait_until("the hub's model is live", lambda: hospital.orthanc.live_version() == first, 60)
     # Enough studies with a label for the guard to judge by.
-    studies = make_phantoms(tmp_path / "studies", studies=12, seed=21, slices=3)
+    studies = make_phantoms(tmp_path / "studies", studies=12, seed=21, slices=4)
     for study in studies:
         hospital.orthanc.send(study.files)
     hospital.wait_for_flags([study.uid for study in studies])
