@@ -55,10 +55,16 @@ final class DecodingRoom: Sendable {
                 board.decoderFailed(error.name)
             }
         }
-        for seat in seats {
-            let thread = ZeroMQ.Thread { [self] in self.run(seat) }
-            try thread.start()
-            threads.withLock { $0.append(thread) }
+        do {
+            for seat in seats {
+                let thread = ZeroMQ.Thread { [self] in self.run(seat) }
+                try thread.start()
+                threads.withLock { $0.append(thread) }
+            }
+        } catch {
+            deliveries.close()
+            stop()
+            throw error
         }
     }
 

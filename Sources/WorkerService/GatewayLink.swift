@@ -95,13 +95,13 @@ final class GatewayLink: Sendable {
         do {
             try door.guardSocket(socket, in: context)
             try Self.bind(socket, to: settings.endpoint)
+            endpoint = socket.lastEndpoint
+            let sockets = Sockets(socket, monitor)
+            try thread.start { [self] in self.run(sockets.gateways, sockets.monitor) }
         } catch {
             door.stop()
             throw error
         }
-        endpoint = socket.lastEndpoint
-        let sockets = Sockets(socket, monitor)
-        try thread.start { [self] in self.run(sockets.gateways, sockets.monitor) }
     }
 
     private struct Sockets: @unchecked Sendable {

@@ -37,7 +37,16 @@ public final class Worker: Sendable {
         try self.init(settings: settings, log: log, context: Context(), timepiece: .system)
     }
 
-    init(settings: WorkerSettings, log: Logger, context: Context, timepiece: Timepiece) throws {
+    /// What is started one after the other.
+    enum Part: String, CaseIterable, Codable {
+        case link, validation, desk, scorer, decoding, reports, training, hub, end
+    }
+
+    /// - Parameter starting: called before each part; what it throws is as if that part could not be started.
+    init(
+        settings: WorkerSettings, log: Logger, context: Context, timepiece: Timepiece,
+        starting: (Part) throws -> Void = { _ in }
+    ) throws {
         try settings.check()
         self.log = log
         let keys = try settings.siteKey.map { try CurveKeyFile.readSecret(path: $0.path) }
@@ -70,54 +79,95 @@ public final class Worker: Sendable {
         board.refreshDocuments(store)
         board.databasesSetAside(store.setAsides())
         let ledger = ArrivalLedger(timepiece: timepiece)
-        deliveries = Conveyor()
-        jobs = Conveyor(mostBytes: 64 << 20)
-        events = Conveyor()
-        reports = Conveyor()
-        let link = try GatewayLink(
-            settings: settings, context: context, ledger: ledger, deliveries: deliveries, events: events,
-            results: reports, log: log, receipts: { try store.read { try $0.receipts() } })
-        self.link = link
-        board.countRefusals { link.refusedCount }
-        let figures = SiteFigures()
-        let validation = try ValidationRoom(
-            store: store, shelf: shelf, models: models, figures: figures, board: board, timepiece: timepiece, log: log)
-        self.validation = validation
-        shelf.whenLiveChanges { link.setScoring(!$0.isEmpty) }
+        let deliveries = Conveyor<Delivery>()
+        let jobs = Conveyor<ScoringJob>(mostBytes: 64 << 20)
+        let events = Conveyor<DeskEvent>()
+        let reports = Conveyor<ReportEvent>()
+        self.deliveries = deliveries
+        self.jobs = jobs
+        self.events = events
+        self.reports = reports
+        // A part that cannot be started leaves those before it running, and nobody else could end them.
+        var started = StartedParts()
         do {
-            desk = try StudyDesk(
+            try starting(.link)
+            let link = try GatewayLink(
+                settings: settings, context: context, ledger: ledger, deliveries: deliveries, events: events,
+                results: reports, log: log, receipts: { try store.read { try $0.receipts() } })
+            self.link = link
+            started.add { link.stop() }
+            board.countRefusals { link.refusedCount }
+            shelf.whenLiveChanges { link.setScoring(!$0.isEmpty) }
+            let figures = SiteFigures()
+            try starting(.validation)
+            let validation = try ValidationRoom(
+                store: store, shelf: shelf, models: models, figures: figures, board: board, timepiece: timepiece,
+                log: log)
+            self.validation = validation
+            try starting(.desk)
+            let desk = try StudyDesk(
                 settings: settings, store: store, shelf: shelf, models: models, figures: figures, ledger: ledger,
                 events: events, board: board, timepiece: timepiece, log: log,
                 post: { gateway, message, payload in link.send(message, payload: payload, to: gateway) })
+            self.desk = desk
+            try starting(.scorer)
+            let scorer = try Scorer(
+                settings: settings, jobs: jobs, events: events, models: models, board: board, log: log)
+            self.scorer = scorer
+            started.add {
+                jobs.close()
+                scorer.stop()
+            }
+            try starting(.decoding)
+            let decoding = try DecodingRoom(
+                settings: settings, deliveries: deliveries, jobs: jobs, events: events, models: models, shelf: shelf,
+                store: store, board: board, log: log)
+            self.decoding = decoding
+            started.add {
+                deliveries.close()
+                decoding.stop()
+            }
+            try starting(.reports)
+            let reportRoom = try ReportRoom(
+                settings: settings, store: store, shelf: shelf, events: reports, ledger: ledger, board: board,
+                timepiece: timepiece, log: log,
+                gateways: { link.gateways },
+                post: { gateway, message, payload in link.send(message, payload: payload, to: gateway) })
+            self.reportRoom = reportRoom
+            started.add {
+                reports.close()
+                reportRoom.stop()
+            }
+            try starting(.training)
+            let room = try TrainingRoom(
+                store: store, shelf: shelf, ledger: ledger, board: board, timepiece: timepiece, log: log)
+            self.room = room
+            started.add { room.stop() }
+            try starting(.hub)
+            if let endpoint = settings.hub, let hubKey, let keys {
+                let hub = try HubLink(
+                    settings: settings, hub: endpoint, hubKey: hubKey, keys: keys, context: context, store: store,
+                    shelf: shelf, room: room, board: board, timepiece: timepiece, log: log)
+                // Weak: the link knows the room.
+                room.whenDone { [weak hub] in hub?.ring() }
+                self.hub = hub
+                started.add { hub.stop() }
+            } else {
+                hub = nil
+            }
+            room.whenScored { validation.ring() }
+            board.whenLabelsChange { [weak room] in room?.ring() }
+            try desk.start()
+            started.add {
+                events.close()
+                desk.stop()
+            }
+            try starting(.end)
+            try validation.start()
         } catch {
-            link.stop()
+            started.stop()
             throw error
         }
-        scorer = try Scorer(settings: settings, jobs: jobs, events: events, models: models, board: board, log: log)
-        decoding = try DecodingRoom(
-            settings: settings, deliveries: deliveries, jobs: jobs, events: events, models: models, shelf: shelf,
-            store: store, board: board, log: log)
-        reportRoom = try ReportRoom(
-            settings: settings, store: store, shelf: shelf, events: reports, ledger: ledger, board: board,
-            timepiece: timepiece, log: log,
-            gateways: { link.gateways },
-            post: { gateway, message, payload in link.send(message, payload: payload, to: gateway) })
-        let room = try TrainingRoom(
-            store: store, shelf: shelf, ledger: ledger, board: board, timepiece: timepiece, log: log)
-        self.room = room
-        if let endpoint = settings.hub, let hubKey, let keys {
-            let hub = try HubLink(
-                settings: settings, hub: endpoint, hubKey: hubKey, keys: keys, context: context, store: store,
-                shelf: shelf, room: room, board: board, timepiece: timepiece, log: log)
-            room.whenDone { hub.ring() }
-            self.hub = hub
-        } else {
-            hub = nil
-        }
-        room.whenScored { validation.ring() }
-        board.whenLabelsChange { room.ring() }
-        try desk.start()
-        try validation.start()
         log.info("worker listens at \(link.endpoint), state in \(settings.state.path), \(models.all.count) models live")
     }
 
