@@ -25,8 +25,9 @@ public final class Wakeup: Sendable {
 
     /// - Throws: `ZeroMQError` when the process has no file descriptor left.
     public init() throws(ZeroMQError) {
-        descriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
-        if descriptor < 0 { throw ZeroMQError(code: errno, operation: "create eventfd") }
+        let made = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
+        guard made >= 0 else { throw ZeroMQError(code: errno, operation: "create eventfd") }
+        descriptor = made
     }
 
     deinit {
