@@ -153,8 +153,10 @@ extension InstanceHeader {
         } else {
             let counts = [fields[12], fields[13], fields[19], fields[20]].compactMap { Int($0) }.filter { $0 > 0 }
             guard counts.count == 4 else { return nil }
-            image = .success(
-                Image(frames: counts[0], rows: counts[2], columns: counts[3], samplesPerFrame: counts[1]))
+            let size = Image(frames: counts[0], rows: counts[2], columns: counts[3], samplesPerFrame: counts[1])
+            // A decoder that reads no larger image speaks of no larger one: what is made of these numbers has bounds.
+            guard size.isWithin(.standard) else { return nil }
+            image = .success(size)
         }
         self.init(
             studyInstanceUID: text(0).flatMap(UID.init), sopInstanceUID: text(1).flatMap(UID.init),
@@ -169,6 +171,14 @@ extension InstanceHeader {
     }
 }
 
+extension InstanceHeader.Image {
+    /// Whether such an image is decoded at all. Numbers are positive.
+    fileprivate func isWithin(_ limits: DecodingLimits) -> Bool {
+        rows <= UInt16.max && columns <= UInt16.max && frames <= limits.frames
+            && samplesPerFrame <= limits.frameSamples && rows * columns <= samplesPerFrame
+    }
+}
+
 extension InputPlacement {
     fileprivate static let fieldCount = 6
 
@@ -179,8 +189,9 @@ extension InputPlacement {
 
     fileprivate init?(_ fields: [String]) {
         let numbers = fields.dropFirst(2).compactMap { Double($0) }.filter(\.isFinite)
-        guard let rows = Int(fields[0]), let columns = Int(fields[1]), (1...1 << 16).contains(rows),
-            (1...1 << 16).contains(columns), numbers.count == 4
+        guard let rows = Int(fields[0]), let columns = Int(fields[1]), (1...Int(UInt16.max)).contains(rows),
+            (1...Int(UInt16.max)).contains(columns), rows * columns <= DecodingLimits.standard.frameSamples,
+            numbers.count == 4
         else { return nil }
         self.init(
             rows: rows, columns: columns, vertical: .init(scale: numbers[0], offset: numbers[1]),

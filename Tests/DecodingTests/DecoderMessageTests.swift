@@ -49,6 +49,18 @@ struct DecoderMessageTests {
         #expect(DecoderMessage([99]) == nil)
         #expect(DecoderMessage([2, 255, 255, 255, 255]) == nil)
         #expect(DecoderMessage([2, 2, 0, 0, 0, 0x2D, 0x31]) == nil)
+        let sizes: [(frames: Int, rows: Int, columns: Int, samples: Int)] = [
+            (.max, 4, 16, 64), (1 << 18, 4, 16, 64), (1, 1 << 16, 1, 1 << 16), (1, 4, 16, .max), (1, 4, 16, 63),
+        ]
+        for size in sizes {
+            var large = header
+            large.image = .success(
+                .init(frames: size.frames, rows: size.rows, columns: size.columns, samplesPerFrame: size.samples))
+            #expect(DecoderMessage(DecoderMessage.opened(large).bytes) == nil, "\(size)")
+        }
+        let line = InputPlacement.Line(scale: 1, offset: 0)
+        let vast = InputPlacement(rows: 65_535, columns: 65_535, vertical: line, horizontal: line)
+        #expect(DecoderMessage(DecoderMessage.placed([vast]).bytes) == nil)
         var random = SystemRandomNumberGenerator()
         for _ in 0..<2000 {
             var bytes = good
