@@ -8,14 +8,49 @@ let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 /// Settings of everything that is loaded into somebody else's process.
 let guest: [SwiftSetting] = strict + [.strictMemorySafety()]
 
+/// What protects C and C++ against their own faults: guarded stacks, checked calls of the C library where the optimiser
+/// knows sizes, checked indices of the C++ library, and indirect jumps to where they belong.
+#if arch(x86_64)
+    let branches = ["-fcf-protection=full"]
+#else
+    let branches = ["-mbranch-protection=standard"]
+#endif
+let guards = ["-fstack-protector-strong", "-fstack-clash-protection"] + branches
+let hardenedC: [CSetting] = [
+    .unsafeFlags(guards + ["-Wall", "-Wextra", "-Werror"]),
+    .define("_FORTIFY_SOURCE", to: "3", .when(configuration: .release)),
+]
+let hardenedCXX: [CXXSetting] = [
+    .unsafeFlags(guards),
+    .define("_FORTIFY_SOURCE", to: "3", .when(configuration: .release)),
+    .define("_GLIBCXX_ASSERTIONS"),
+]
+
+/// Addresses of other libraries are all looked up at start and cannot be written afterwards.
+let bound = ["-Xlinker", "-z", "-Xlinker", "relro", "-Xlinker", "-z", "-Xlinker", "now"]
+
+/// A program carries its own Swift runtime, so that it neither needs nor finds a toolchain where it runs: also not the
+/// runtime's tracer of crashes, which writes memory into the log. Not in debug builds: tests load the runtime, and one
+/// process must not have two.
+let program: [LinkerSetting] = [
+    .unsafeFlags(bound),
+    .unsafeFlags(
+        [
+            "-static-stdlib", "-lFoundation", "-lFoundationInternationalization", "-lFoundationEssentials",
+            "-lCoreFoundation", "-l_FoundationCollections", "-l_FoundationCShims", "-l_FoundationICU",
+            "-lswiftSynchronization", "-lswiftDispatch", "-ldispatch", "-lBlocksRuntime",
+        ], .when(configuration: .release)),
+]
+
 /// The plugin carries its own Swift runtime, shows only the names in `plugin/exports.map`, and stays mapped after
 /// `dlclose` (Orthanc closes its plugins while their threads may still be on their last instructions).
 let selfContained: [LinkerSetting] = [
+    .unsafeFlags(bound),
     .unsafeFlags([
         "-static-stdlib", "-Xlinker", "-z", "-Xlinker", "nodelete",
         "-Xlinker", "--version-script=plugin/exports.map",
         "-Xlinker", "--gc-sections", "-Xlinker", "--exclude-libs=ALL",
-    ])
+    ]),
 ]
 
 let package = Package(
@@ -93,7 +128,9 @@ let package = Package(
         .target(
             name: "CImaging",
             // Optimised in debug builds too: tests decode and render many frames.
-            cxxSettings: [.unsafeFlags(["-I/usr/include/openjpeg-2.5", "-O3", "-Wall", "-Wextra", "-Werror"])],
+            cxxSettings: hardenedCXX + [
+                .unsafeFlags(["-I/usr/include/openjpeg-2.5", "-O3", "-Wall", "-Wextra", "-Werror"])
+            ],
             linkerSettings: [
                 .linkedLibrary("dcmjpeg"), .linkedLibrary("dcmjpls"), .linkedLibrary("dcmimage"),
                 .linkedLibrary("dcmimgle"), .linkedLibrary("dcmdata"), .linkedLibrary("oflog"),
@@ -104,7 +141,7 @@ let package = Package(
         .target(name: "Imaging", dependencies: ["CImaging", "ModelPackage", "Statements"], swiftSettings: strict),
         // Structured reports, secondary captures and segmentations with DCMTK behind a plain C interface.
         .target(
-            name: "CResults", cxxSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
+            name: "CResults", cxxSettings: hardenedCXX + [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
             linkerSettings: [
                 .linkedLibrary("dcmseg"), .linkedLibrary("dcmfg"), .linkedLibrary("dcmiod"), .linkedLibrary("dcmsr"),
                 .linkedLibrary("dcmdata"), .linkedLibrary("oflog"), .linkedLibrary("ofstd"),
@@ -114,8 +151,7 @@ let package = Package(
             name: "Results", dependencies: ["CResults", "Imaging", "ModelPackage", "Triage"], swiftSettings: strict),
         // Starting a process that reads what strangers wrote, confining it, and talking to it: namespaces, Landlock, seccomp.
         .target(
-            name: "CSandbox", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
-            linkerSettings: [.linkedLibrary("seccomp")]),
+            name: "CSandbox", cSettings: hardenedC, linkerSettings: [.linkedLibrary("seccomp")]),
         // The same for Swift: both ends.
         .target(name: "Sandbox", dependencies: ["CSandbox"], swiftSettings: strict),
         // Instances are decoded in a process of their own: both ends.
@@ -127,7 +163,7 @@ let package = Package(
         // libtorch behind a plain C interface.
         .target(
             name: "CTorch",
-            cxxSettings: [.unsafeFlags(["-isystem", "/usr/include/torch/csrc/api/include"])],
+            cxxSettings: hardenedCXX + [.unsafeFlags(["-isystem", "/usr/include/torch/csrc/api/include"])],
             linkerSettings: [.linkedLibrary("torch"), .linkedLibrary("torch_cpu"), .linkedLibrary("c10")]),
         // Loading, scoring, training and making TorchScript models.
         .target(name: "Torch", dependencies: ["CTorch", "ModelPackage", "Tensors"], swiftSettings: strict),
@@ -178,19 +214,20 @@ let package = Package(
         .executableTarget(
             name: "gantry-worker",
             dependencies: ["WorkerService", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-            swiftSettings: strict),
-        .executableTarget(name: "gantry-decoder", dependencies: ["Decoding"], swiftSettings: strict),
+            swiftSettings: strict, linkerSettings: program),
+        .executableTarget(
+            name: "gantry-decoder", dependencies: ["Decoding"], swiftSettings: strict, linkerSettings: program),
         .executableTarget(
             name: "gantry-hub",
             dependencies: ["HubService", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-            swiftSettings: strict),
+            swiftSettings: strict, linkerSettings: program),
         .executableTarget(
             name: "gantry-cli",
             dependencies: [
                 "Audit", "Decoding", "Federation", "Phantoms", "Statements", "Statistics", "Torch", "Triage",
                 "WorkerStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ], path: "Sources/gantry", swiftSettings: strict),
+            ], path: "Sources/gantry", swiftSettings: strict, linkerSettings: program),
 
         // MARK: Tests (no servers)
         .testTarget(name: "WireTests", dependencies: ["Wire", "ZeroMQ"], swiftSettings: strict),
@@ -206,7 +243,7 @@ let package = Package(
         // Confines itself and then tries what it should not.
         .executableTarget(
             name: "sandbox-probe", dependencies: ["CSandbox"], path: "Tests/SandboxProbe",
-            cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
+            cSettings: hardenedC),
         .testTarget(
             name: "ImagingTests", dependencies: ["CArchive", "Imaging", "ModelPackage", "Phantoms", "Statements"],
             swiftSettings: strict),
@@ -216,7 +253,9 @@ let package = Package(
         .testTarget(
             name: "TorchTests", dependencies: ["Imaging", "Phantoms", "Torch"],
             exclude: ["Fixtures/attention.py", "Fixtures/masks.py"],
-            resources: [.copy("Fixtures/attention.ts"), .copy("Fixtures/masks.ts")], swiftSettings: strict),
+            resources: [
+                .copy("Fixtures/attention.ts"), .copy("Fixtures/masks.ts"),
+            ], swiftSettings: strict),
         .testTarget(name: "StatementsTests", dependencies: ["ModelPackage", "Statements"], swiftSettings: strict),
         .testTarget(name: "StatisticsTests", dependencies: ["Statistics"], swiftSettings: strict),
         .testTarget(name: "ModelPackageTests", dependencies: ["ModelPackage", "Tensors"], swiftSettings: strict),

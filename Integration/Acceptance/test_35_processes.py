@@ -2,6 +2,7 @@
 """What reads bytes of strangers for a worker has nothing of the worker: seen from outside, on the running product."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,17 @@ def test_what_is_confined_reads_images_and_documents_of_every_syntax(worker, gat
     gateway.wait_for_acks()
     assert [outcome for outcome, _, _ in gateway.acks.values()] == ["scored"] * 20, gateway.acks
     assert gateway.status.get("decoder_failures", {}) == {}
+
+
+def test_a_worker_that_crashes_shows_no_memory(worker):
+    worker.stop()
+    worker.process.environment["SWIFT_BACKTRACE"] = "enable=yes,color=no"
+    worker.start()
+    all_confined(worker)
+    os.kill(worker.process.child.pid, signal.SIGSEGV)
+    wait_until("the worker has ended", lambda: not worker.process.running)
+    said = worker.process.log_text()
+    assert not any(word in said for word in ("Registers:", "crashed:", "Images ("))
 
 
 def test_a_setting_that_is_none_is_refused_by_name(tmp_path):
