@@ -250,11 +250,12 @@ let package = Package(
         .testTarget(
             name: "ResultsTests", dependencies: ["ModelPackage", "Phantoms", "Results", "Statistics", "Triage"],
             swiftSettings: strict),
+        .testTarget(name: "CTorchTests", dependencies: ["CTorch"], swiftSettings: strict),
         .testTarget(
             name: "TorchTests", dependencies: ["Imaging", "Phantoms", "Torch"],
             exclude: ["Fixtures/attention.py", "Fixtures/masks.py"],
             resources: [
-                .copy("Fixtures/attention.ts"), .copy("Fixtures/masks.ts"),
+                .copy("Fixtures/attention.ts"), .copy("Fixtures/masks.ts"), .copy("Fixtures/operators"),
             ], swiftSettings: strict),
         .testTarget(name: "StatementsTests", dependencies: ["ModelPackage", "Statements"], swiftSettings: strict),
         .testTarget(name: "StatisticsTests", dependencies: ["Statistics"], swiftSettings: strict),

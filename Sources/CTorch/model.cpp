@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "model.hpp"
 
+#include "operators.hpp"
+
 #include <ATen/Parallel.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
@@ -121,6 +123,7 @@ int32_t gantry_torch_model_load(const char *path, gantry_torch_model **model, ch
         if (!loaded->module.find_method("forward")) {
             throw Failure{GANTRY_TORCH_FAILED, "the module has no method “forward”"};
         }
+        gantry::check_operators(loaded->module);
         for (const auto &parameter : loaded->module.named_parameters(true)) {
             loaded->names.push_back(parameter.name);
             loaded->parameters.push_back(parameter.value);

@@ -69,6 +69,12 @@ void gantry_torch_set_threads(int32_t threads);
 int32_t gantry_torch_model_load(
     const char *path, gantry_torch_model **model, char *error, size_t error_capacity);
 
+/*
+ * The schema of libtorch's `index`th operator as a text, and whether a model may use it (`gantry_torch_model_load` refuses
+ * one that uses others). GANTRY_TORCH_ARGUMENT after the last one.
+ */
+int32_t gantry_torch_operator(size_t index, char *schema, size_t schema_capacity, int32_t *is_allowed);
+
 void gantry_torch_model_free(gantry_torch_model *model);
 
 /*
