@@ -7,8 +7,8 @@ import GRDB
 ///
 /// Every entry carries the hash of the one before it, so an entry that was changed, removed or slipped in later breaks
 /// the chain from there on. Triggers refuse UPDATE, DELETE and entries out of order, so that a slip of our own cannot
-/// do it. Somebody who owns the file can still cut off the end or write a whole new chain: keep the last hash that
-/// `verify` gives elsewhere and hand it to the next `verify`.
+/// do it. Somebody who owns the file can still cut off the end or write a whole new chain: what others have seen of it
+/// finds that out (`AuditWitnesses`), and so does the last hash that `verify` gave, kept elsewhere.
 ///
 /// Details are counts, hashes, names of sites and models: never text from a study. Call from the database's own queue.
 public enum AuditLog {
@@ -67,16 +67,35 @@ public enum AuditLog {
             AuditEntry.init(row:))
     }
 
+    /// The last entry's number and hash.
+    public static func head(_ db: Database) throws -> AuditHead {
+        let row = try Row.fetchOne(db, sql: "SELECT number, hash FROM audit_entry ORDER BY number DESC LIMIT 1")
+        return row.map { AuditHead(entries: $0["number"], hash: $0["hash"]) } ?? AuditHead(entries: 0, hash: start)
+    }
+
+    /// The head that the log had when it had so many entries; nil when it never had, or has them no more.
+    public static func head(_ db: Database, at entries: Int64) throws -> AuditHead? {
+        if entries == 0 { return AuditHead(entries: 0, hash: start) }
+        return try String.fetchOne(db, sql: "SELECT hash FROM audit_entry WHERE number = ?", arguments: [entries]).map {
+            AuditHead(entries: entries, hash: $0)
+        }
+    }
+
     /// Walks the whole chain.
     ///
-    /// - Parameter knownHash: a last hash from an earlier check that has to be in the chain still.
+    /// - Parameters:
+    ///   - knownHash: a last hash from an earlier check that has to be in the chain still.
+    ///   - witnesses: what others have seen of this log.
     /// - Throws: `AuditError` that names the first entry that is not what was written.
     @discardableResult
-    public static func verify(_ db: Database, knownHash: String? = nil) throws -> AuditSummary {
+    public static func verify(
+        _ db: Database, knownHash: String? = nil, witnesses: [AuditHead] = []
+    ) throws -> AuditSummary {
         guard try db.tableExists("audit_entry") else { throw AuditError.noTable }
         var previous = start
         var number: Int64 = 0
         var known = knownHash == nil
+        let witnessed = Dictionary(grouping: witnesses, by: \.entries)
         let rows = try Row.fetchCursor(db, sql: "SELECT * FROM audit_entry ORDER BY number")
         while let row = try rows.next() {
             number += 1
@@ -90,12 +109,18 @@ public enum AuditLog {
                 let stored = String.fromDatabaseValue(row["hash"]), before == previous,
                 hash(number: number, atMilliseconds: at, event: event, detail: detail, previousHash: before) == stored
             else { throw AuditError.changed(number: number) }
+            if let other = witnessed[number]?.first(where: { $0.hash != stored }) {
+                throw AuditError.rewritten(number: number, witnessed: other.hash, found: stored)
+            }
             previous = stored
             if stored == knownHash { known = true }
         }
         // SQLite remembers the highest number ever given out, so a cut at the end shows unless that was cut as well.
         let given = try Int64.fetchOne(db, sql: "SELECT seq FROM sqlite_sequence WHERE name = 'audit_entry'") ?? 0
         if given != number { throw AuditError.missing(number: number + 1) }
+        if let longest = witnesses.max(by: { $0.entries < $1.entries }), longest.entries > number {
+            throw AuditError.cutOff(entries: number, witnessed: longest.entries)
+        }
         if !known, let knownHash { throw AuditError.unknownHash(knownHash) }
         return AuditSummary(entries: Int(number), lastHash: previous)
     }

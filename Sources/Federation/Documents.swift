@@ -11,6 +11,8 @@ public struct SiteState: Codable, Sendable, Equatable {
     public var version: String
     /// For each package that the site holds: what it has to train with.
     public var packages: [PackageState]
+    /// Of the site's audit log; nil from a site of an older release.
+    public var audit: AuditStatement?
 
     public struct PackageState: Codable, Sendable, Equatable {
         public var package: Hash
@@ -44,10 +46,13 @@ public struct SiteState: Codable, Sendable, Equatable {
     /// Reasons of a refusal are text: one that the site does not know is final for the delta all the same.
     public static let takesAnyReason = "any-reason"
 
-    public init(version: String, packages: [PackageState], capabilities: [String]? = nil) {
+    public init(
+        version: String, packages: [PackageState], capabilities: [String]? = nil, audit: AuditStatement? = nil
+    ) {
         self.version = version
         self.packages = packages
         self.capabilities = capabilities
+        self.audit = audit
     }
 }
 
@@ -56,6 +61,8 @@ public struct HubState: Codable, Sendable, Equatable {
     /// The site's name at the hub.
     public var site: String
     public var models: [Model]
+    /// Of the hub's audit log; nil from a hub of an older release.
+    public var audit: AuditStatement?
 
     public struct Model: Codable, Sendable, Equatable {
         public var name: String
@@ -96,9 +103,10 @@ public struct HubState: Codable, Sendable, Equatable {
         }
     }
 
-    public init(site: String, models: [Model]) {
+    public init(site: String, models: [Model], audit: AuditStatement? = nil) {
         self.site = site
         self.models = models
+        self.audit = audit
     }
 }
 

@@ -78,6 +78,7 @@ extension ToHub {
 extension SiteState {
     fileprivate func check(_ message: FederationParts) throws(FederationError) {
         try message.check(version.isWireName, "version")
+        try message.check(audit?.isSane ?? true, "audit")
         try message.check(packages.count <= FederationLimits.packages, "packages")
         let capabilities = capabilities ?? []
         try message.check(

@@ -81,6 +81,7 @@ extension ToSite {
 extension HubState {
     /// A site writes files under the names that the hub gives, so a name must stay inside the package's folder.
     fileprivate func check(_ message: FederationParts) throws(FederationError) {
+        try message.check(audit?.isSane ?? true, "audit")
         for model in models {
             try message.check(model.name.isWireName && !model.name.contains("/"), "models.name")
             try message.check(

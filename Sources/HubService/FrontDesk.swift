@@ -55,7 +55,9 @@ final class FrontDesk {
             } else {
                 takeAnyReason.remove(site.name)
             }
-            return .welcome(try hubState(for: site))
+            var answer = try hubState(for: site)
+            answer.audit = try exchangeAuditHeads(state.audit, with: site)
+            return .welcome(answer)
         case .fetch(let hash, let offset, let length): return try piece(hash, offset, length)
         case .offer(let manifest): return try offer(manifest, from: site, at: address)
         case .chunk(let round, let hash, let offset, let bytes):
@@ -81,6 +83,14 @@ final class FrontDesk {
     func flushPresence() throws {
         try store.recordPresence(presence)
         presence = [:]
+    }
+
+    /// Notes how far the site's audit log goes, and says the same of the hub's.
+    private func exchangeAuditHeads(_ statement: AuditStatement?, with site: Site) throws -> AuditStatement {
+        if let statement, let fault = try store.witness(statement, of: site.name, atMilliseconds: now()) {
+            logger.error("a site's audit log is not the one before", metadata: ["fault": "\(fault)"])
+        }
+        return try store.auditStatement(to: site.name, asked: statement?.asks)
     }
 
     // MARK: Models

@@ -30,6 +30,10 @@ extension HubStatus {
                 site.packages.map { ([("site", site.name), ("model", $0.model)], Double($0.trainingLabels)) }
             })
         family(
+            "gantry_hub_site_log_rewritten", "gauge",
+            "1 when a site's audit log was found to be rewritten, cut off or restored.",
+            sites.map { ([("site", $0.name)], $0.logRewrittenAtMs == nil ? 0 : 1) })
+        family(
             "gantry_hub_model_version", "gauge", "Number of a model's current version.",
             models.map { ([("model", $0.name)], Double($0.currentVersion)) })
         family(

@@ -21,12 +21,13 @@ extension HubStatus {
         let versions = try Dictionary(
             models.map { ($0.package, try store.versions(package: $0.package)) },
             uniquingKeysWith: { first, _ in first })
+        let rewritten = try store.rewrittenLogs()
         self.init(
             version: Self.programVersion, endpoint: endpoint, publicKey: publicKey, nowMs: now,
             models: try models.map {
                 try ModelStatus($0, versions[$0.package] ?? [], store, settings, strategy, now)
             },
-            sites: try store.sites().map { SiteStatus($0, models, versions, settings, now) },
+            sites: try store.sites().map { SiteStatus($0, models, versions, settings, now, rewritten[$0.name]) },
             refusals: try store.refusals().map {
                 Refusal(site: $0.site, reason: $0.reason, count: $0.count, lastAtMs: $0.lastAtMilliseconds)
             },
@@ -145,7 +146,8 @@ extension HubStatus.RoundStatus {
 
 extension HubStatus.SiteStatus {
     fileprivate init(
-        _ site: Site, _ models: [Model], _ versions: [Hash: [Version]], _ settings: RoundSettings, _ now: Int64
+        _ site: Site, _ models: [Model], _ versions: [Hash: [Version]], _ settings: RoundSettings, _ now: Int64,
+        _ logRewrittenAt: Int64?
     ) {
         let silence = site.lastSeenMilliseconds.map { now - $0 }
         self.init(
@@ -159,6 +161,6 @@ extension HubStatus.SiteStatus {
                     liveVersion: versions[state.package]?.first { $0.version.id == state.live }?.number,
                     trainingLabels: state.trainingLabels, newLabels: state.newLabels,
                     heldOutLabels: state.heldOutLabels)
-            })
+            }, logRewrittenAtMs: logRewrittenAt)
     }
 }

@@ -111,6 +111,8 @@ public struct HubStatus: Codable, Sendable, Equatable {
         /// The worker's program version.
         public var program: String?
         public var packages: [Package]
+        /// When its audit log was last found to be rewritten, cut off or restored; nil for never.
+        public var logRewrittenAtMs: Int64?
     }
 
     /// What a site holds of one model.

@@ -11,6 +11,7 @@ enum HubSchema {
             try AuditLog.migrate(db)
         }
         migrator.registerMigration("2-fair-rounds") { db in try db.execute(sql: fairRounds) }
+        migrator.registerMigration("audit-witnesses") { try AuditWitnesses.migrate($0) }
         if try pool.read(migrator.hasBeenSuperseded) { throw HubStoreError.newerSchema(pool.path) }
         try migrator.migrate(pool)
     }

@@ -19,6 +19,10 @@ final class HubLink: Sendable {
     let log: Logger
     let timepiece: Timepiece
     private let settings: WorkerSettings
+    /// Under which the hub's audit log is known: its key, so that another hub is another one.
+    private let peer: String
+    /// Up to which entry of this site's audit log the hub wants a proof; negative for none.
+    private let askedByHub = Atomic<Int>(-1)
     private let stopping = Atomic<Bool>(false)
     private let wakeup: Wakeup
     private let thread = OwnThread()
@@ -41,6 +45,10 @@ final class HubLink: Sendable {
         self.board = board
         self.timepiece = timepiece
         self.log = log
+        peer = "hub \(hubKey)"
+        let peer = peer
+        let rewrittenAt = (try? store.read { try $0.hubLogRewritten(peer) }) ?? nil
+        board.updateFederation { $0.hubLogRewrittenAtMs = rewrittenAt }
         wakeup = try Wakeup()
         let transcript = try settings.transcript.map { NotShared(try Transcript($0)) }
         try thread.start { [self] in
@@ -131,13 +139,27 @@ final class HubLink: Sendable {
                     labelledStudies: canTrain ? try transaction.labelledStudies(findings: findings) : 0)
             }
         }
+        let asked = askedByHub.load(ordering: .relaxed)
+        let audit = try store.read { try $0.auditStatement(to: peer, asked: asked < 0 ? nil : asked) }
         let answer = try ask(
             .hello(
                 SiteState(
-                    version: GatewayLink.programVersion, packages: states, capabilities: [SiteState.takesAnyReason])),
-            connection)
+                    version: GatewayLink.programVersion, packages: states, capabilities: [SiteState.takesAnyReason],
+                    audit: audit)), connection)
         guard case .welcome(let state) = answer else { throw HubConnection.Failure.unexpected("\(answer)") }
+        try note(state.audit)
         return state
+    }
+
+    /// Compares how far the hub's audit log goes with what it said before.
+    private func note(_ statement: AuditStatement?) throws {
+        guard let statement else { return }
+        askedByHub.store(statement.asks ?? -1, ordering: .relaxed)
+        if try store.read({ try $0.isKnown(statement, of: peer) }) { return }
+        let now = timepiece.unix()
+        guard let fault = try store.write({ try $0.witness(statement, of: peer, atMilliseconds: now) }) else { return }
+        log.error("federation: \(fault)")
+        board.updateFederation { $0.hubLogRewrittenAtMs = now }
     }
 
     func ask(_ message: ToHub, _ connection: HubConnection) throws -> ToSite {

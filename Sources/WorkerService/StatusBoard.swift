@@ -29,6 +29,8 @@ final class StatusBoard: Sendable {
         var bytesSent: Int64 = 0
         var bytesReceived: Int64 = 0
         var problem: String?
+        /// When the hub's audit log was last found to be rewritten, cut off or restored; nil for never.
+        var hubLogRewrittenAtMs: Int64?
     }
 
     private struct State {

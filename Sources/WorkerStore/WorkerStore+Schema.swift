@@ -17,6 +17,7 @@ extension WorkerStore {
             try AuditLog.migrate(db)
         }
         migrator.registerMigration("version-judgements") { db in try db.execute(sql: judgements) }
+        migrator.registerMigration("audit-witnesses") { try AuditWitnesses.migrate($0) }
         return migrator
     }
 
