@@ -69,6 +69,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.81.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.20.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -169,17 +171,18 @@ let package = Package(
         .target(name: "Torch", dependencies: ["CTorch", "ModelPackage", "Tensors"], swiftSettings: strict),
 
         // MARK: State
-        // Append-only, hash-chained record of decisions.
+        // Append-only, hash-chained record of decisions, and what others have seen of it.
         .target(
             name: "Audit",
             dependencies: [
+                "Federation", "ModelPackage",
                 .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
         // worker.sqlite and the files beside it.
         .target(
             name: "WorkerStore",
             dependencies: [
-                "Audit", "ModelPackage", "Statements", "Statistics", "Tensors", "Triage", "Wire",
+                "Audit", "Federation", "ModelPackage", "Statements", "Statistics", "Tensors", "Triage", "Wire",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: strict),
         // hub.sqlite and the files beside it.
@@ -206,6 +209,9 @@ let package = Package(
             dependencies: [
                 "Federation", "HubStore", "Rounds", "ZeroMQ",
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], resources: [.embedInCode("status.html")], swiftSettings: strict),

@@ -64,20 +64,31 @@ public final class DecoderSeat: @unchecked Sendable {
     /// Hands an instance to the decoder and reads its header. Of one that is larger than the settings allow only the
     /// beginning is read, and `image` says `too-large`.
     public func open(_ bytes: UnsafeRawBufferPointer) throws(DecoderError) -> InstanceHeader {
+        try open(bytes: bytes.count) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix($0.count))) }
+    }
+
+    /// As `open`, for an instance that lies in pieces.
+    ///
+    /// - Parameters:
+    ///   - count: bytes of the instance.
+    ///   - copy: fills the decoder's memory with the instance's first bytes, as many as there is room.
+    public func open(
+        bytes count: Int, copyingWith copy: (UnsafeMutableRawBufferPointer) -> Void
+    ) throws(DecoderError) -> InstanceHeader {
         try start()
         failures = 0
-        instanceBytes = min(bytes.count, settings.instanceBytes)
+        instanceBytes = min(count, settings.instanceBytes)
         isLarge = instanceBytes > Self.largeBytes
         process?.hasInstance = false
-        memory?.input.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(instanceBytes)))
+        if let input = memory?.input { copy(UnsafeMutableRawBufferPointer(rebasing: input.prefix(instanceBytes))) }
         guard case .opened(var header) = try ask(.open(bytes: instanceBytes, elements: settings.elements)) else {
             throw .instance(Self.nonsense)
         }
-        if instanceBytes < bytes.count {
+        if instanceBytes < count {
             header.image = .failure(
                 ImagingError(
                     .tooLarge,
-                    "the instance has \(bytes.count >> 20) MB; instance_megabytes is \(settings.instanceBytes >> 20)"))
+                    "the instance has \(count >> 20) MB; instance_megabytes is \(settings.instanceBytes >> 20)"))
         }
         if case .success(let image) = header.image, image.samplesPerFrame > Self.largeSamples { isLarge = true }
         return header

@@ -2,6 +2,7 @@
 import HubStore
 import Logging
 import Synchronization
+import ZeroMQ
 
 /// Decides at the door by public key, and remembers who was turned away until the message thread writes it down.
 ///
@@ -18,6 +19,8 @@ final class DoorLog: Sendable {
 
     private let store: HubStore
     private let logger: Logger
+    /// Since the start, of sites and a few reasons.
+    private let totals = Mutex<[Refusal: Int]>([:])
     private let counts = Mutex<[Refusal: Int]>([:])
     /// Keys that were logged; a peer that tries again every second is one line, and strangers cannot fill memory.
     private let logged = Mutex<Set<String>>([])
@@ -48,6 +51,30 @@ final class DoorLog: Sendable {
                 "connection refused",
                 metadata: ["reason": "\(refusal.reason)", "site": "\(refusal.site)", "public_key": "\(publicKey)"])
         }
+    }
+
+    /// What the connection limiter did; on its thread.
+    func note(_ note: ConnectionLimiter.Note) {
+        // Of a refused handshake the ZAP handler knows more; without one it was no ZeroMQ at all.
+        guard case .ended(let reason, let publicKey) = note else { return }
+        let site = publicKey.isEmpty ? nil : try? store.site(publicKey: publicKey)
+        count(site?.name ?? "", reason.rawValue)
+    }
+
+    /// Remembers something else that was refused. Any thread.
+    ///
+    /// - Parameter detail: for the log.
+    func count(_ site: String, _ reason: String, _ detail: String = "") {
+        let refusal = Refusal(site: site, reason: reason)
+        counts.withLock { $0[refusal, default: 0] += 1 }
+        let count = totals.withLock { totals in
+            totals[refusal, default: 0] += 1
+            return totals[refusal] ?? 0
+        }
+        // One line for the first and then for each power of ten: a peer cannot fill the log.
+        guard [1, 10, 100, 1_000, 10_000, 100_000].contains(count) else { return }
+        logger.warning(
+            "refused", metadata: ["reason": "\(reason)", "site": "\(site)", "count": "\(count)", "detail": "\(detail)"])
     }
 
     /// Writes down who was turned away since the last call.

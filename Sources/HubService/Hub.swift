@@ -17,12 +17,13 @@ public final class Hub: Service {
     private let publicKey: String
     private let lock: HubLock
 
+    /// - Parameter lock: of the store, when it is held already; else it is taken.
     /// - Throws: `HubStoreError.inUse` when another process runs this hub.
     public init(
-        configuration: HubConfiguration, store: HubStore, keys: CurveKeyPair,
+        configuration: HubConfiguration, store: HubStore, keys: CurveKeyPair, lock: HubLock? = nil,
         strategy: any Strategy = FederatedAveraging(), now: @escaping Clock = wallClock, logger: Logger
     ) throws {
-        lock = try HubLock(store)
+        self.lock = try lock ?? HubLock(store)
         self.store = store
         self.logger = logger
         publicKey = keys.publicKey

@@ -22,8 +22,10 @@ final class MessageLoop: Sendable {
     /// A message counted under this reason could not be read.
     static let badMessage = "bad-message"
 
-    /// Requests that wait in each direction for one site; a site sends one and waits for its answer.
+    /// Answers that wait for one site; a site asks and waits for its answer.
     private static let waitingMessages: Int32 = 16
+    /// Of questions of one site that are not read yet.
+    private static let unreadBytes = UInt64(8 * FederationLimits.frameBytes)
     private static let messagesBetweenTicks = 256
 
     init(
@@ -55,7 +57,12 @@ final class MessageLoop: Sendable {
             let door = DoorLog(store: store, logger: logger)
             let doorkeeper = try Doorkeeper(in: context) { door.admit($0) }
             defer { doorkeeper.stop() }
-            let socket = try listen(in: context)
+            let socket = try Socket(.router, in: context)
+            let limiter = try ConnectionLimiter(
+                of: socket, named: "sites", in: context, limits: ConnectionLimits(unreadBytes: Self.unreadBytes)
+            ) { door.note($0) }
+            defer { limiter.stop() }
+            try listen(on: socket)
             bound.withLock { $0 = .success(socket.lastEndpoint) }
             let workbench = Workbench(wakeup: wakeup)
             let desk = FrontDesk(
@@ -67,8 +74,12 @@ final class MessageLoop: Sendable {
             while !stopping.load(ordering: .relaxed) {
                 try waitForInput(on: [socket], or: wakeup, timeoutMilliseconds: configuration.tickMilliseconds)
                 for _ in 0..<Self.messagesBetweenTicks {
-                    guard let frames = try socket.receive() else { break }
-                    serve(frames, on: socket, desk, &budget)
+                    guard let frames = try socket.receive(mostFrames: FederationLimits.frames + 2) else {
+                        limiter.drained()
+                        break
+                    }
+                    limiter.heard(frames.dropFirst())
+                    serve(frames, on: socket, desk, door, &budget)
                 }
                 attempt("take results") { try handIn(workbench.take(), on: socket, desk, clerk) }
                 attempt("write down who was heard") {
@@ -90,18 +101,18 @@ final class MessageLoop: Sendable {
         }
     }
 
-    private func listen(in context: Context) throws -> Socket {
-        let socket = try Socket(.router, in: context)
+    private func listen(on socket: Socket) throws {
         try socket.serveCurve(keys)
-        try socket.setHighWaterMark(messages: Self.waitingMessages)
+        try socket.setSendHighWaterMark(messages: Self.waitingMessages)
         try socket.setMaximumFrame(bytes: Int64(FederationLimits.frameBytes))
-        try socket.setHeartbeat(intervalMilliseconds: 10_000, timeoutMilliseconds: 30_000)
+        try socket.setKeepAlive()
         try socket.bind(configuration.endpoint)
-        return socket
     }
 
     /// Identity, then the message. A connection's user id is the public key that the doorkeeper let in.
-    private func serve(_ frames: [Frame], on socket: Socket, _ desk: FrontDesk, _ budget: inout RequestBudget) {
+    private func serve(
+        _ frames: [Frame], on socket: Socket, _ desk: FrontDesk, _ door: DoorLog, _ budget: inout RequestBudget
+    ) {
         guard let address = frames.first?.bytes, let key = frames.last?.userID else { return }
         // Before anything is read or looked up.
         guard budget.takes(key, atMilliseconds: now()) else {
@@ -117,7 +128,7 @@ final class MessageLoop: Sendable {
             guard let site = try store.site(publicKey: key) else { return }
             if site.isRevoked {
                 // Let in before it was revoked: libzmq cannot be told to hang up, so it is told nothing else.
-                try store.refuse(site: site.name, round: 0, reason: DoorLog.revokedKey, atMilliseconds: now())
+                door.count(site.name, DoorLog.revokedKey)
                 reply(
                     .error(name: "revoked", text: "this site's key was revoked; ask the hub's operator"), address,
                     socket)
@@ -127,9 +138,7 @@ final class MessageLoop: Sendable {
             do throws(FederationError) {
                 message = try ToHub(frames: frames.dropFirst())
             } catch {
-                try store.refuse(site: site.name, round: 0, reason: Self.badMessage, atMilliseconds: now())
-                logger.warning(
-                    "a message could not be read", metadata: ["site": "\(site.name)", "error": "\(error)"])
+                door.count(site.name, Self.badMessage, "\(error)")
                 reply(.error(name: error.name, text: "\(error)"), address, socket)
                 return
             }

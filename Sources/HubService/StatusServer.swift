@@ -2,8 +2,11 @@
 import Foundation
 import HubStore
 import Hummingbird
+import HummingbirdCore
 import Logging
+import NIOCore
 import Rounds
+import ZeroMQ
 
 /// The hub's HTTP side, for its operator: page, JSON, health, metrics. It reads the store and changes nothing.
 ///
@@ -15,6 +18,11 @@ public struct StatusServer: Sendable {
     private let endpoint: String
     private let publicKey: String
     private let now: Clock
+
+    /// A connection without a request, or with a head that is not complete, is closed after so long.
+    private static let idleSeconds: Int64 = 5
+    /// From a request's head to the last byte of its answer.
+    private static let requestSeconds: Int64 = 20
 
     public init(
         store: HubStore, settings: RoundSettings, strategy: any Strategy = FederatedAveraging(), endpoint: String,
@@ -41,10 +49,17 @@ public struct StatusServer: Sendable {
     public func application(
         host: String, port: Int, logger: Logger, onServerRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) -> some ApplicationProtocol {
-        Application(
+        let headers = HTTP1Channel.Configuration.DecoderConfiguration(
+            maxHeaderFieldSize: 8 << 10, maxHeaderListSize: 16 << 10, maxHeaderFieldCount: 64)
+        return Application(
             router: router(logger: logger),
+            server: .http1(
+                configuration: .init(
+                    additionalChannelHandlers: [RequestDeadline(after: .seconds(Self.requestSeconds))],
+                    idleTimeout: .seconds(Self.idleSeconds), httpDecoderConfiguration: headers)),
             configuration: ApplicationConfiguration(
-                address: .hostname(host, port: port), serverName: nil),
+                address: .hostname(host, port: port), serverName: nil,
+                availableConnectionsDelegate: MaximumAvailableConnections(ConnectionLimits.share, logger: logger)),
             onServerRunning: { channel in await onServerRunning(channel.localAddress?.port ?? port) }, logger: logger)
     }
 

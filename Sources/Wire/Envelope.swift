@@ -3,7 +3,7 @@
 /// The text part of a message between gateway and worker.
 ///
 /// On the wire: first frame `GANTRY1 <verb>`, then one frame for each text field, last one frame of payload (empty
-/// where the verb has none). A ROUTER's identity frame comes before all of it and is not part of the envelope.
+/// where the verb has none), or several for the bytes of an instance (`Capabilities.pieceBytes`). A ROUTER's identity frame comes before all of it and is not part of the envelope.
 public struct Envelope: Sendable, Equatable {
     /// Changes when a peer that speaks the old one could misunderstand.
     public static let protocolName = "GANTRY1"
@@ -23,7 +23,18 @@ public struct Envelope: Sendable, Equatable {
     /// The text frames in the order of the wire, without the payload frame.
     public var frames: [String] { ["\(Self.protocolName) \(verb)"] + fields }
 
-    /// - Parameter frames: the text frames, without the identity frame and the payload frame.
+    /// How many of a message's frames are text; the rest is payload.
+    ///
+    /// - Parameters:
+    ///   - first: the first one, `GANTRY1 <verb>`.
+    ///   - count: of all frames, without the identity frame; at least 1.
+    public static func textFrames(first: [UInt8], count: Int) -> Int {
+        let inPieces = ToWorker.textFrames.first { first.elementsEqual("\(protocolName) \($0.verb)".utf8) }
+        guard let text = inPieces?.count, text < count else { return count - 1 }
+        return text
+    }
+
+    /// - Parameter frames: the text frames, without the identity frame and the payload frames.
     public init(frames: [[UInt8]]) throws(WireError) {
         guard !frames.isEmpty else { throw .empty }
         guard frames.count <= Self.mostFields + 1 else { throw .tooManyFields(frames.count - 1) }

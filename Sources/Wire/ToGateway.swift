@@ -4,7 +4,7 @@
 public enum ToGateway: Sendable, Equatable {
     /// Answer to the gateway's hello. `session` is new at each start of the worker process and with each database: what
     /// was sent to an older session and not acknowledged has to be sent again. `receipts`: which instances and reviews
-    /// it still knows.
+    /// it still knows. Payload: `Capabilities`.
     case hello(worker: String, session: String, version: String, receipts: ReceiptBook)
     /// The gateway may have at most this many payload bytes unacknowledged at this worker. Absolute, not added up,
     /// so that a lost or repeated message does no harm. 0: send nothing (for example while no model is live).

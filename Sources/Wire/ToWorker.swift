@@ -4,11 +4,11 @@
 public enum ToWorker: Sendable, Equatable {
     /// First message on a connection, again every few seconds: who speaks. `session` is new at each start of the
     /// gateway process and with each database. `receipts`: which flags and results it still knows; without a state the database
-    /// cannot be used at present, and nothing is said about flags.
+    /// cannot be used at present, and nothing is said about flags. Payload: `Capabilities`.
     case hello(gateway: String, session: String, version: String, receipts: ReceiptBook)
-    /// One stored instance. Payload: the DICOM file as the gateway stored it.
+    /// One stored instance. Payload: the DICOM file as the gateway stored it, in one frame or in pieces.
     case instance(sequence: Int64, instance: GatewayInstanceID, receivedAtMilliseconds: Int64, callingAETitle: String)
-    /// Answer to `fetch`. Payload: the DICOM file, empty when `found` is false.
+    /// Answer to `fetch`. Payload: the DICOM file as in `instance`, empty when `found` is false.
     case fetched(request: Int64, instance: GatewayInstanceID, found: Bool)
     /// The host says that no more instances of this study will come.
     case studyComplete(studyInstanceUID: String)
@@ -26,6 +26,9 @@ public enum ToWorker: Sendable, Equatable {
     case bye
     /// The gateway could not read a message. `name` as in `WireError.name`.
     case error(name: String, text: String)
+
+    /// The messages whose payload may have more than one frame, with the number of their text frames.
+    static let textFrames = [(verb: "instance", count: 5), (verb: "fetched", count: 4)]
 
     public var envelope: Envelope {
         switch self {

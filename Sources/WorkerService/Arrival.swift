@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+import Foundation
 import Triage
 import ZeroMQ
 
@@ -15,12 +16,38 @@ struct Arrival: Sendable {
 
 /// An instance on its way from the socket to a decoder.
 struct Delivery: @unchecked Sendable {
-    // The frame is handed from one thread to the next through a Conveyor; only the holder of the delivery touches it.
-    let payload: Frame
+    // The frames are handed from one thread to the next through a Conveyor; only the holder of the delivery touches them.
+    let pieces: [Frame]
     let arrival: Arrival
 
-    init(payload: sending Frame, arrival: Arrival) {
-        self.payload = payload
+    init(pieces: sending [Frame], arrival: Arrival) {
+        self.pieces = pieces
         self.arrival = arrival
+    }
+
+    var bytes: Int { pieces.byteCount }
+}
+
+extension [Frame] {
+    var byteCount: Int { reduce(0) { $0 + $1.count } }
+
+    /// Copies the frames one behind the other, as far as there is room.
+    func copy(to room: UnsafeMutableRawBufferPointer) {
+        var rest = room[...]
+        for frame in self {
+            frame.withUnsafeBytes { bytes in
+                let part = bytes.prefix(rest.count)
+                UnsafeMutableRawBufferPointer(rebasing: rest).copyMemory(from: UnsafeRawBufferPointer(rebasing: part))
+                rest = rest.dropFirst(part.count)
+            }
+        }
+    }
+}
+
+extension Data {
+    /// The bytes of frames, one behind the other.
+    init(_ frames: [Frame]) {
+        self.init(count: frames.byteCount)
+        withUnsafeMutableBytes { frames.copy(to: $0) }
     }
 }

@@ -102,7 +102,7 @@ final class DecodingRoom: Sendable {
             InstanceReading(arrival: arrival, identity: nil, outcome: .setAside(name: name, reason: reason))
         }
         let opened = decoded { () throws(DecoderError) in
-            try delivery.payload.withUnsafeBytes { bytes throws(DecoderError) in try seat.open(bytes) }
+            try seat.open(bytes: delivery.bytes) { delivery.pieces.copy(to: $0) }
         }
         switch opened {
         case nil: return nil

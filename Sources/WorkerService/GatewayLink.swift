@@ -33,6 +33,7 @@ final class GatewayLink: Sendable {
         var replaced: Set<String> = []
         /// Names that were found to be used by two gateways at once.
         var shared: Set<String> = []
+        var older = OlderGateways()
         var unreadable = 0
 
         /// The identities of those that are not silent.
@@ -56,6 +57,7 @@ final class GatewayLink: Sendable {
     private let results: Conveyor<ReportEvent>
     private let log: Logger
     private let door: GatewayDoor
+    private let limiter: ConnectionLimiter
     private let receipts: @Sendable () throws -> ReceiptBook
     private let session = UUID().uuidString.lowercased()
     private let mailbox = Mutex(Mailbox())
@@ -91,28 +93,33 @@ final class GatewayLink: Sendable {
         door = try GatewayDoor(settings: settings, log: log)
         // The socket may move to the thread before anything is done with it (zmq_socket(3): with a full fence).
         let socket = try Socket(.router, in: context)
-        let monitor = try ConnectionMonitor(of: socket, named: "gateways-\(session)", in: context)
+        limiter = try ConnectionLimiter(
+            of: socket, named: "gateways-\(session)", in: context, limits: settings.connectionLimits
+        ) { [door] in
+            switch $0 {
+            case .refused: door.countRefusal("a connection without a known key")
+            case .ended(let reason, let user):
+                door.countRefusal("a connection was ended: \(reason.rawValue)\(user.isEmpty ? "" : " of \(user)")")
+            }
+        }
         do {
             try door.guardSocket(socket, in: context)
-            try Self.bind(socket, to: settings.endpoint)
+            try Self.bind(socket, settings)
             endpoint = socket.lastEndpoint
-            let sockets = Sockets(socket, monitor)
-            try thread.start { [self] in self.run(sockets.gateways, sockets.monitor) }
+            let handed = Handed(socket)
+            try thread.start { [self] in self.run(handed.socket) }
         } catch {
+            limiter.stop()
             door.stop()
             throw error
         }
     }
 
-    private struct Sockets: @unchecked Sendable {
-        // Used by the thread that made them until the new thread starts, then by that one alone.
-        let gateways: Socket
-        let monitor: ConnectionMonitor
+    private struct Handed: @unchecked Sendable {
+        // Used by the thread that made it until the new thread starts, then by that one alone.
+        let socket: Socket
 
-        init(_ gateways: Socket, _ monitor: ConnectionMonitor) {
-            self.gateways = gateways
-            self.monitor = monitor
-        }
+        init(_ socket: Socket) { self.socket = socket }
     }
 
     /// Connections and messages that were turned away since start.
@@ -146,24 +153,24 @@ final class GatewayLink: Sendable {
         isStopping.store(true, ordering: .relaxed)
         wakeup.signal()
         thread.join()
+        limiter.stop()
         door.stop()
     }
 
     // MARK: The socket's thread
 
-    private func run(_ socket: Socket, _ monitor: ConnectionMonitor) {
+    private func run(_ socket: Socket) {
         var peers = Peers()
         while !isStopping.load(ordering: .relaxed) {
             do {
                 let isFull = deliveries.bytes > 2 * settings.memoryMegabytes << 20
-                try waitForInput(
-                    on: isFull ? [] : [socket, monitor.socket], or: wakeup, timeoutMilliseconds: isFull ? 20 : 200)
-                while let event = try monitor.next() {
-                    if event == .refused { door.countRefusal("a connection without a known key") }
-                }
+                try waitForInput(on: isFull ? [] : [socket], or: wakeup, timeoutMilliseconds: isFull ? 20 : 200)
                 // A bounded number, so that acknowledgements go out while a burst comes in.
                 for _ in 0..<64 where !isFull {
-                    guard let frames = try socket.receive() else { break }
+                    guard let frames = try socket.receive(mostFrames: mostFrames) else {
+                        limiter.drained()
+                        break
+                    }
                     try receive(frames, &peers, socket)
                 }
                 // While the socket is not read, nobody can be heard.
@@ -181,11 +188,19 @@ final class GatewayLink: Sendable {
 
     private func receive(_ frames: [Frame], _ peers: inout Peers, _ socket: Socket) throws(ZeroMQError) {
         guard frames.count >= 2, let payload = frames.last else { return }
+        limiter.heard(frames.dropFirst())
         let identity = frames[0].bytes
         let message: ToWorker
+        let pieces: [Frame]
         do throws(WireError) {
             guard frames.count >= 3 else { throw .empty }
-            message = try ToWorker(Envelope(frames: frames[1..<(frames.count - 1)].map(\.bytes)))
+            guard frames.count <= mostFrames else { throw .tooManyFields(frames.count) }
+            let first = frames[1].count <= Envelope.longestFieldBytes ? frames[1].bytes : []
+            let texts = frames[1...].prefix(Envelope.textFrames(first: first, count: frames.count - 1))
+            // Checked before any copy: the payload may be large, the text frames may not.
+            for text in texts where text.count > Envelope.longestFieldBytes { throw .fieldTooLong(text.count) }
+            message = try ToWorker(Envelope(frames: texts.map(\.bytes)))
+            pieces = Array(frames[texts.endIndex...])
         } catch {
             peers.unreadable += 1
             // One line for the first and then for each power of ten: a peer cannot fill the log.
@@ -207,7 +222,7 @@ final class GatewayLink: Sendable {
         }
         guard let gateway = peers.names[identity] else {
             // It spoke to a worker before this one: our session tells it to begin anew.
-            if let hello { _ = try socket.send(Self.frames(identity, hello)) }
+            if let hello { _ = try socket.send(Self.frames(identity, hello, Array(Capabilities.current.text.utf8))) }
             return
         }
         switch message {
@@ -217,10 +232,9 @@ final class GatewayLink: Sendable {
             let arrival = Arrival(
                 gateway: gateway, sequence: sequence, gatewayInstance: instance.text, receivedAt: receivedAt,
                 ticket: ticket)
-            let bytes = payload.count
-            nonisolated(unsafe) let frame = payload
+            nonisolated(unsafe) let frames = pieces
             // Never waits here: this conveyor has no bound of its own, the thread stops receiving instead.
-            deliveries.put(Delivery(payload: frame, arrival: arrival), bytes: bytes)
+            deliveries.put(Delivery(pieces: frames, arrival: arrival), bytes: pieces.byteCount)
         case .studyComplete(let study):
             let key = StudyKey(gateway: gateway, studyInstanceUID: study)
             events.put(.studyComplete(study: key, mark: ledger.mark(gateway)))
@@ -233,7 +247,8 @@ final class GatewayLink: Sendable {
             forget(gateway, &peers)
             log.info("gateway \(gateway) said bye")
         case .fetched(let request, _, let isFound):
-            results.put(.fetched(request: request, file: isFound ? Data(payload.bytes) : nil))
+            let isUsable = isFound && pieces.byteCount <= settings.instanceMegabytes << 20
+            results.put(.fetched(request: request, file: isUsable ? Data(pieces) : nil))
         case .resultAck(let object, let accepted, let reason, let receipt):
             results.put(
                 .acknowledged(gateway: gateway, object: object, refusal: accepted ? nil : reason, receipt: receipt))
@@ -302,8 +317,13 @@ final class GatewayLink: Sendable {
         peers.sessions[gateway] = session
         hear(gateway, &peers)
         let isFirst = connected.withLock { $0.insert(gateway).inserted }
-        _ = try socket.send(Self.frames(identity, hello))
-        _ = try socket.send(Self.frames(identity, .credit(bytes: credit(gateways: peers.speaking.count))))
+        _ = try socket.send(Self.frames(identity, hello, Array(Capabilities.current.text.utf8)))
+        let capabilities = Capabilities(payload.count <= Capabilities.longestBytes ? payload.text : "")
+        if let complaint = peers.older.met(gateway, session, capabilities, isNew: isNew) {
+            log.error("gateway \(gateway): \(complaint)")
+            _ = try socket.send(Self.frames(identity, .error(name: OlderGateways.errorName, text: complaint)))
+        }
+        _ = try socket.send(Self.frames(identity, .credit(bytes: credit(gateway, peers))))
         if isFirst { mailbox.withLock { $0.isCreditDue = true } }
         events.put(.gatewayHello(gateway: gateway, isNew: isNew, receipts: receipts))
         if isNew { results.put(.gatewayHello(gateway: gateway, receipts: receipts)) }
@@ -315,10 +335,13 @@ final class GatewayLink: Sendable {
         return .hello(worker: settings.name, session: session, version: Self.programVersion, receipts: receipts)
     }
 
-    private func credit(gateways: Int) -> Int64 {
-        guard isScoring.load(ordering: .relaxed) else { return 0 }
-        return Int64(settings.memoryMegabytes) << 20 / Int64(max(1, gateways))
+    private func credit(_ gateway: String, _ peers: Peers) -> Int64 {
+        guard isScoring.load(ordering: .relaxed), !peers.older.isHeld(gateway) else { return 0 }
+        return Int64(settings.memoryMegabytes) << 20 / Int64(max(1, peers.speaking.count))
     }
+
+    /// Of one message: an instance in pieces, with some room for gateways that cut smaller ones.
+    private var mostFrames: Int { settings.instanceMegabytes + 256 }
 
     private func sendWaiting(_ peers: inout Peers, _ socket: Socket) throws(ZeroMQError) {
         let (waiting, isCreditDue) = mailbox.withLock { mailbox in
@@ -326,8 +349,8 @@ final class GatewayLink: Sendable {
             return (mailbox.byGateway, mailbox.isCreditDue)
         }
         if isCreditDue {
-            for identity in peers.speaking {
-                _ = try socket.send(Self.frames(identity, .credit(bytes: credit(gateways: peers.speaking.count))))
+            for (gateway, identity) in peers.identities where !peers.silent.contains(gateway) {
+                _ = try socket.send(Self.frames(identity, .credit(bytes: credit(gateway, peers))))
             }
         }
         for (gateway, messages) in waiting {
@@ -349,11 +372,13 @@ final class GatewayLink: Sendable {
         [Frame(identity)] + message.envelope.frames.map { Frame($0) } + [Frame(payload)]
     }
 
-    private static func bind(_ socket: Socket, to endpoint: String) throws {
+    private static func bind(_ socket: Socket, _ settings: WorkerSettings) throws {
+        let endpoint = settings.endpoint
         try socket.setRouterMandatory()
         try socket.setRouterHandover()
-        try socket.setHeartbeat(intervalMilliseconds: 2000, timeoutMilliseconds: 10_000)
+        try socket.setMaximumFrame(bytes: settings.largestFrameBytes)
         guard endpoint.hasPrefix("ipc://") else {
+            try socket.setKeepAlive()
             try socket.bind(endpoint)
             return
         }

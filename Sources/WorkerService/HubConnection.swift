@@ -35,6 +35,14 @@ final class HubConnection {
     private let timepiece: Timepiece
     private let timeoutMilliseconds: Int64
     private var socket: Socket?
+    private var monitor: ConnectionMonitor?
+    private var connection: Connection?
+    /// What had come over the connection when the question was sent.
+    private var receivedBefore: UInt64 = 0
+    private var connections = 0
+    /// An answer is one message; libzmq bounds a frame and not how many a message has.
+    private static let largestAnswerBytes = UInt64(
+        2 * (FederationLimits.frameBytes + FederationLimits.hubDocumentBytes))
     /// Payload and field bytes in each direction, without encryption and framing.
     private(set) var bytesSent: Int64 = 0
     private(set) var bytesReceived: Int64 = 0
@@ -64,13 +72,22 @@ final class HubConnection {
         try transcript?.record(parts, at: timepiece.unix())
         let deadline = timepiece.monotonic() + timeoutMilliseconds
         var isSent = false
+        try followConnection()
+        receivedBefore = connection?.receivedBytes ?? 0
         while !isStopping(), timepiece.monotonic() < deadline {
             if !isSent {
                 isSent = try socket.send(parts.map { part in part.withUnsafeBytes { Frame(copying: $0) } })
                 if isSent { bytesSent += parts.reduce(0) { $0 + Int64($1.count) } }
             }
-            try waitForInput(on: [socket], or: wakeup, timeoutMilliseconds: isSent ? 1000 : 50)
-            guard let frames = try socket.receive() else { continue }
+            try waitForInput(on: [socket], or: wakeup, timeoutMilliseconds: isSent ? 250 : 50)
+            try followConnection()
+            if let received = connection?.receivedBytes, received > receivedBefore,
+                received - receivedBefore > Self.largestAnswerBytes
+            {
+                hangUp()
+                throw Failure.unexpected("more than \(Self.largestAnswerBytes >> 20) MB")
+            }
+            guard let frames = try socket.receive(mostFrames: FederationLimits.frames) else { continue }
             bytesReceived += frames.reduce(0) { $0 + Int64($1.count) }
             let answer = try ToSite(frames: frames)
             if case .error(Self.slowDown, _) = answer {
@@ -81,15 +98,32 @@ final class HubConnection {
             if case .error(let name, let text) = answer { throw Failure.hub(name: name, text: text) }
             return answer
         }
-        self.socket = nil
+        hangUp()
         throw isStopping() ? Failure.stopped : Failure.noAnswer(endpoint)
+    }
+
+    private func hangUp() {
+        monitor = nil
+        connection = nil
+        socket = nil
+    }
+
+    private func followConnection() throws {
+        while let event = try monitor?.next() {
+            guard case .opened(let opened) = event else { continue }
+            connection = opened
+            receivedBefore = 0
+        }
     }
 
     private func connect() throws -> Socket {
         let socket = try Socket(.dealer, in: context)
+        connections += 1
+        monitor = try ConnectionMonitor(of: socket, named: "hub-\(connections)-\(UUID().uuidString)", in: context)
         try socket.useCurve(serverKey: hubKey, keys: keys)
         try socket.setMaximumFrame(bytes: Int64(FederationLimits.frameBytes + FederationLimits.hubDocumentBytes))
-        try socket.setHeartbeat(intervalMilliseconds: 2000, timeoutMilliseconds: 10_000)
+        try socket.setHandshakeTimeout(milliseconds: 5_000)
+        try socket.setKeepAlive()
         try socket.setReconnect(fromMilliseconds: 100, toMilliseconds: 5000)
         // What is not sent when the hub is gone is asked again, not hoarded.
         try socket.setImmediate()

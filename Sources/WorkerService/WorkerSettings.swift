@@ -5,6 +5,8 @@ import Results
 import Sandbox
 import Statements
 import Triage
+import Wire
+import ZeroMQ
 
 /// How a worker runs. Every setting but the state directory has a default.
 public struct WorkerSettings: Sendable, Equatable {
@@ -84,6 +86,20 @@ public struct WorkerSettings: Sendable, Equatable {
 
     public init(state: URL) {
         self.state = state
+    }
+
+    /// Over tcp a stranger's frame is bounded by this before he has proved anything; over ipc only this user and root come
+    /// in, and gateways of an older release send an instance in one frame.
+    var largestFrameBytes: Int64 {
+        let isLocal = endpoint.hasPrefix("ipc://")
+        let payload = isLocal ? max(1024, instanceMegabytes) << 20 : Capabilities.current.pieceBytes ?? 1 << 20
+        // Beside it: the frame's own head, and CURVE's.
+        return Int64(payload) + 4096
+    }
+
+    /// What gateways may have on their way to us, beside what was read.
+    var connectionLimits: ConnectionLimits {
+        ConnectionLimits(unreadBytes: UInt64(max(memoryMegabytes, instanceMegabytes) + 64) << 20)
     }
 
     /// - Throws: `SettingsError` when the decoder is not there.

@@ -11,6 +11,7 @@ import Synchronization
 public final class Doorkeeper: Sendable {
     private let stopping = Atomic<Bool>(false)
     private let refusals = Atomic<Int>(0)
+    private let admissions = Atomic<Int>(0)
     private let wakeup: Wakeup
     private let thread = Mutex<Thread?>(nil)
 
@@ -72,9 +73,10 @@ public final class Doorkeeper: Sendable {
             userID = admit(key)
         }
         if userID == nil { refusals.add(1, ordering: .relaxed) }
+        let admission = userID.map { Admission(user: $0, number: admissions.add(1, ordering: .relaxed).newValue) }
         return [
-            Frame("1.0"), Frame(requestID), Frame(userID == nil ? "400" : "200"),
-            Frame(userID == nil ? "unknown key" : "OK"), Frame(userID ?? ""), Frame(),
+            Frame("1.0"), Frame(requestID), Frame(admission == nil ? "400" : "200"),
+            Frame(admission == nil ? "unknown key" : "OK"), Frame(admission?.text ?? ""), Frame(),
         ]
     }
 }

@@ -78,9 +78,15 @@ public final class Frame {
     public var text: String { withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
 
     /// The user id that the ZAP handler gave to the connection this frame came on; nil when there was none.
-    public var userID: String? {
-        guard let value = zmq_msg_gets(message, "User-Id") else { return nil }
-        let text = String(cString: value)
-        return text.isEmpty ? nil : text
+    public var userID: String? { admission?.user }
+
+    /// What the ZAP handler said of the connection this frame came on; nil when it was not asked.
+    var admission: Admission? { zmq_msg_gets(message, "User-Id").flatMap { Admission(String(cString: $0)) } }
+
+    /// The descriptor of the connection this frame came on; by now it may stand for something else. Nil for a frame that
+    /// did not come from outside.
+    var descriptor: Int32? {
+        let descriptor = zmq_msg_get(message, ZMQ_SRCFD)
+        return descriptor >= 0 ? descriptor : nil
     }
 }

@@ -31,6 +31,11 @@ public final class Socket {
         self.raw = raw
         self.context = context
         try set(ZMQ_LINGER, 0, "set linger")
+        // What has come waits without a bound of libzmq's own. With one, libzmq stops reading a connection at the
+        // bound; when the peer goes at that moment and left a PING behind what was read, libzmq takes it up with an
+        // assertion that ends the process (zeromq/libzmq#4364, #3937: in 4.3.4 any peer can do that, with and without
+        // heartbeats of ours). So the bounds are ours: `setMaximumFrame`, `ConnectionLimiter`, and owners that read.
+        try set(ZMQ_RCVHWM, 0, "switch the receive high water mark off")
     }
 
     deinit {
@@ -59,10 +64,9 @@ public final class Socket {
 
     // MARK: Options
 
-    /// Messages that may wait in each direction; beyond it `send` reports false.
-    public func setHighWaterMark(messages: Int32) throws(ZeroMQError) {
+    /// Messages that may wait to be sent to one peer; beyond it `send` reports false.
+    public func setSendHighWaterMark(messages: Int32) throws(ZeroMQError) {
         try set(ZMQ_SNDHWM, messages, "set send high water mark")
-        try set(ZMQ_RCVHWM, messages, "set receive high water mark")
     }
 
     /// A peer that sends a larger frame is disconnected.
@@ -73,10 +77,17 @@ public final class Socket {
         }
     }
 
-    /// Detects dead peers: a ping every `intervalMilliseconds`, gone when silent for `timeoutMilliseconds`.
-    public func setHeartbeat(intervalMilliseconds: Int32, timeoutMilliseconds: Int32) throws(ZeroMQError) {
-        try set(ZMQ_HEARTBEAT_IVL, intervalMilliseconds, "set heartbeat interval")
-        try set(ZMQ_HEARTBEAT_TIMEOUT, timeoutMilliseconds, "set heartbeat timeout")
+    /// On tcp: the system finds out within half a minute that the other machine is gone, whether anything is sent or not.
+    ///
+    /// Whether the peer's program is alive is for the protocol's own hellos. ZeroMQ's heartbeats are not used: their
+    /// timer runs into an assertion of libzmq when a peer goes at the wrong moment (zeromq/libzmq#4364).
+    public func setKeepAlive() throws(ZeroMQError) {
+        try set(ZMQ_TCP_KEEPALIVE, 1, "switch keep-alive on")
+        try set(ZMQ_TCP_KEEPALIVE_IDLE, 10, "set the first keep-alive probe")
+        try set(ZMQ_TCP_KEEPALIVE_INTVL, 5, "set the keep-alive interval")
+        try set(ZMQ_TCP_KEEPALIVE_CNT, 3, "set the keep-alive count")
+        // Milliseconds that sent bytes may stay unacknowledged (tcp(7), TCP_USER_TIMEOUT).
+        try set(ZMQ_TCP_MAXRT, 25_000, "set the longest retransmission")
     }
 
     /// How soon, and at most how late, a lost connection is tried again.
@@ -164,7 +175,10 @@ public final class Socket {
     }
 
     /// One whole message if one is waiting, else nil.
-    public func receive() throws(ZeroMQError) -> [Frame]? {
+    ///
+    /// - Parameter mostFrames: of a message with more frames the rest is thrown away, except the last one, so that a
+    ///   message of countless empty frames costs no memory here; it has `mostFrames` + 1 frames then.
+    public func receive(mostFrames: Int = 4096) throws(ZeroMQError) -> [Frame]? {
         var frames: [Frame] = []
         while true {
             let frame = Frame()
@@ -175,6 +189,7 @@ public final class Socket {
                 if code == EAGAIN, frames.isEmpty { return nil }
                 throw ZeroMQError(code: code, operation: "receive")
             }
+            if frames.count > mostFrames { frames.removeLast() }
             frames.append(frame)
             if zmq_msg_more(frame.message) == 0 { return frames }
         }

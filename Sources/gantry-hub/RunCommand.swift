@@ -29,12 +29,14 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         let store = try state.open()
+        // Options are remembered by the hub that runs; a second one is turned away before it changes anything.
+        let lock = try HubLock(store)
         let keys = try state.keys()
-        let endpoint = try remember(endpoint, StateOption.endpointSetting, in: store) ?? "tcp://127.0.0.1:5790"
-        let http = try remember(http, StateOption.httpSetting, in: store) ?? .standard
         var settings = try store.setting(StateOption.roundsSetting, as: RoundSettings.self) ?? RoundSettings()
         rounds.apply(to: &settings)
         if let fault = settings.fault { throw ValidationError(fault) }
+        let endpoint = try remember(endpoint, StateOption.endpointSetting, in: store) ?? "tcp://127.0.0.1:5790"
+        let http = try remember(http, StateOption.httpSetting, in: store) ?? .standard
         try store.set(settings, for: StateOption.roundsSetting)
 
         LoggingSystem.bootstrap(StreamLogHandler.standardError)
@@ -44,7 +46,7 @@ struct RunCommand: AsyncParsableCommand {
         quiet.logLevel = max(logLevel, .warning)
         let hub = try Hub(
             configuration: HubConfiguration(endpoint: endpoint, settings: settings), store: store, keys: keys,
-            logger: logger)
+            lock: lock, logger: logger)
         let page = StatusServer(store: store, settings: settings, endpoint: endpoint, publicKey: keys.publicKey)
             .application(host: http.host, port: http.port, logger: quiet) { [logger] port in
                 logger.notice("status page", metadata: ["url": "http://\(HTTPAddress(host: http.host, port: port))/"])

@@ -25,6 +25,28 @@ import Wire
         #expect(eventually { gateway.number("in_flight", "held_bytes") == 0 })
     }
 
+    @Test(arguments: [nil, 65_536, 1 << 20]) func `an instance comes in the pieces that the worker takes`(
+        _ pieceBytes: Int?
+    ) throws {
+        let place = try Place()
+        let host = ScriptedHost()
+        let worker = try ScriptedWorker(place.endpoint, capabilities: Capabilities(pieceBytes: pieceBytes))
+        let gateway = try OpenGateway(host, directory: place.directory, worker: place.endpoint)
+        let bytes = (0..<2_500_000).map { UInt8(truncatingIfNeeded: $0 / 3) }
+        #expect(host.store("large", bytes, in: gateway) == 0)
+        let instance = try #require(try worker.nextInstance())
+        #expect(instance.bytes == bytes)
+        #expect(worker.lastPieces == pieceBytes.map { (2_500_000 + $0 - 1) / $0 } ?? 1)
+        #expect(worker.gatewayCapabilities == .current)
+        // What is read back, as the hook's bytes.
+        let id = try #require(GatewayInstanceID("large"))
+        try worker.say(.fetch(request: 7, instance: id))
+        let fetched = try #require(try worker.next { if case .fetched = $0 { true } else { false } })
+        #expect(fetched.message == .fetched(request: 7, instance: id, found: true) && fetched.payload == bytes)
+        try worker.acknowledge(instance)
+        #expect(eventually { gateway.number("in_flight", "held_bytes") == 0 })
+    }
+
     @Test func `without a worker ids are kept, no bytes, and the backlog drains when it comes`() throws {
         let place = try Place()
         let host = ScriptedHost()

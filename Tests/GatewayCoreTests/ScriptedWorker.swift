@@ -17,6 +17,11 @@ final class ScriptedWorker {
     private(set) var gatewayReceipts = ReceiptBook(state: "")
 
     private let name: String
+    private let capabilities: Capabilities
+    /// How many payload frames the last message had.
+    private(set) var lastPieces = 0
+    /// What the gateway said in its last hello that it can do.
+    private(set) var gatewayCapabilities = Capabilities()
     private let doorkeeper: Doorkeeper?
     /// With the port that was chosen for `*`.
     var endpoint: String { socket.lastEndpoint }
@@ -24,9 +29,10 @@ final class ScriptedWorker {
     /// - Parameters:
     ///   - keys: with which CURVE is spoken; nil for none.
     ///   - gateway: the public key of the gateway that may connect.
+    ///   - capabilities: none is a worker of the first release.
     init(
         _ endpoint: String, name: String = "scripted", credit: Int64 = 1 << 30, receipts: ReceiptBook? = nil,
-        keys: CurveKeyPair? = nil, gateway: String = ""
+        keys: CurveKeyPair? = nil, gateway: String = "", capabilities: Capabilities = Capabilities()
     ) throws {
         self.receipts = receipts ?? ReceiptBook(state: UUID().uuidString)
         let context = try Context()
@@ -36,6 +42,7 @@ final class ScriptedWorker {
         try socket.bind(endpoint)
         self.credit = credit
         self.name = name
+        self.capabilities = capabilities
     }
 
     deinit { doorkeeper?.stop() }
@@ -63,13 +70,19 @@ final class ScriptedWorker {
     func listen() throws {
         while let frames = try socket.receive(), let payload = frames.last {
             peer = frames[0].bytes
-            let message = try ToWorker(Envelope(frames: frames.dropFirst().dropLast().map(\.bytes)))
+            let texts = Envelope.textFrames(first: frames[1].bytes, count: frames.count - 1)
+            let message = try ToWorker(Envelope(frames: frames[1...texts].map(\.bytes)))
+            let pieces = frames[(1 + texts)...]
             if case .hello(_, _, _, let book) = message {
                 gatewayReceipts = book
-                try say(.hello(worker: name, session: session, version: "test", receipts: receipts))
+                gatewayCapabilities = Capabilities(payload.text)
+                try say(
+                    .hello(worker: name, session: session, version: "test", receipts: receipts),
+                    payload: capabilities.text)
                 try say(.credit(bytes: credit))
             } else {
-                waiting.append((message, payload.bytes))
+                lastPieces = pieces.count
+                waiting.append((message, pieces.flatMap(\.bytes)))
             }
         }
     }

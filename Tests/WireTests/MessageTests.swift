@@ -104,4 +104,26 @@ import Testing
     func `an instance id that could not be a frame's field is refused`(_ text: String) {
         #expect(GatewayInstanceID(text) == nil)
     }
+
+    @Test func `the bytes of an instance may come in pieces, and a message of the first release is read as it was`() {
+        func texts(_ frames: [String]) -> Int {
+            Envelope.textFrames(first: Array(frames[0].utf8), count: frames.count)
+        }
+        #expect(texts(["GANTRY1 instance", "1", "id", "2", "CT", "piece", "piece", "piece"]) == 5)
+        #expect(texts(["GANTRY1 instance", "1", "id", "2", "CT", "all of it"]) == 5)
+        #expect(texts(["GANTRY1 fetched", "1", "id", "found", "piece", "piece"]) == 4)
+        // Too few: whatever is last is the payload, and the fields are found to be wrong.
+        #expect(texts(["GANTRY1 instance", "1", "id"]) == 2)
+        #expect(texts(["GANTRY1 hello", "gw", "s1", "0.1.0", "00ff", "90", "", ""]) == 7)
+        #expect(texts(["x"]) == 0)
+    }
+
+    @Test func `what a peer can do is read as it was said, and anything else passed over`() {
+        #expect(Capabilities(Capabilities.current.text) == .current)
+        #expect(Capabilities("") == Capabilities())
+        #expect(Capabilities("wings 2\npieces 65536\n") == Capabilities(pieceBytes: 65536))
+        for text in ["pieces", "pieces 1", "pieces -4096", "pieces 99999999999999999999", "pieces 4096 4096"] {
+            #expect(Capabilities(text).pieceBytes == nil)
+        }
+    }
 }

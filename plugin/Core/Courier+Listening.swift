@@ -17,13 +17,19 @@ extension Courier {
         while let change = try link.nextChange() {
             if case .disconnected = change { lose(index, because: "the connection was closed") }
         }
+        if link.isFlooding() {
+            lose(index, because: "it sends more than a worker has to say")
+            return link.refuse("the worker sends messages that never end, or more than can be read")
+        }
         for _ in 0..<Courier.messagesPerTurn {
             guard link.greeting == nil, let frames = try link.receive() else { break }
             try read(frames, from: index)
         }
         let silence = Clock.steadyMilliseconds() &- link.heardAtSteadyMilliseconds
-        if link.session != nil, silence > WorkerLink.silenceMilliseconds {
+        if link.isConnected, silence > WorkerLink.silenceMilliseconds {
             lose(index, because: "it has said nothing for \(silence / 1_000) s")
+            // Whoever still holds the connection, a new one finds out what is there.
+            link.drop()
         }
     }
 
@@ -49,6 +55,7 @@ extension Courier {
         let link = links[index]
         switch message {
         case .hello(let worker, let session, let version, let receipts):
+            link.pieceBytes = Capabilities(payload.count <= Capabilities.longestBytes ? payload.text : "").pieceBytes
             greet(index, .init(worker: worker, session: session, version: version, receipts: receipts))
         case .credit(let bytes):
             guard link.session != nil else { return }
@@ -191,7 +198,8 @@ extension Courier {
             let settings = shared.settings
             let session = receipts.state.isEmpty ? shared.session : "\(shared.session)-\(receipts.state)"
             _ = try link.send(
-                .hello(gateway: settings.name, session: session, version: Release.version, receipts: receipts))
+                .hello(gateway: settings.name, session: session, version: Release.version, receipts: receipts),
+                payload: [Frame(Capabilities.current.text)])
         }
     }
 }

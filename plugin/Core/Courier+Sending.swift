@@ -192,7 +192,7 @@ extension Courier {
             switch answer.result {
             case .bytes(let payload):
                 let found = ToWorker.fetched(request: answer.request, instance: answer.instance, found: true)
-                _ = try link.send(found, payload: payload.makeFrame())
+                _ = try link.send(found, payload: payload)
             case .gone:
                 _ = try link.send(.fetched(request: answer.request, instance: answer.instance, found: false))
             case .failed:
@@ -211,7 +211,7 @@ extension Courier {
         for review in reviews where !presence.away.contains(review.owner) {
             // The label belongs where the study's slices are.
             let owner = links.first { $0.session != nil && $0.receipts.state == review.owner }
-            _ = try (owner ?? first).send(.review(id: review.id), payload: Frame(review.json))
+            _ = try (owner ?? first).send(.review(id: review.id), payload: [Frame(review.json)])
         }
     }
 }

@@ -44,6 +44,15 @@ final class Payload: @unchecked Sendable {
     /// What the file says of itself.
     var header: DicomHeader { unsafe DicomHeader(UnsafeRawBufferPointer(start: memory, count: count)) }
 
-    /// A frame without a copy of the bytes; it keeps them until libzmq has sent them.
-    func makeFrame() -> Frame { unsafe Frame(lending: memory, count: count, of: self) }
+    /// Frames without a copy of the bytes, which they keep until libzmq has sent them; at least one.
+    ///
+    /// - Parameter largestBytes: of a frame; nil: all bytes in one.
+    func makeFrames(largestBytes: Int?) -> [Frame] {
+        guard let largest = largestBytes, largest > 0, count > largest else {
+            return unsafe [Frame(lending: memory, count: count, of: self)]
+        }
+        return stride(from: 0, to: count, by: largest).map { first in
+            unsafe Frame(lending: memory + first, count: min(largest, count &- first), of: self)
+        }
+    }
 }

@@ -61,6 +61,9 @@ final class WorkerLink {
     var heardAtSteadyMilliseconds: Int64 = 0
     var heardAtMilliseconds: Int64 = 0
     var helloAtSteadyMilliseconds: Int64 = 0
+    /// The largest frame in which the worker takes the bytes of an instance; nil: all of them come in one, as a worker of
+    /// an older release expects.
+    var pieceBytes: Int?
 
     /// - Parameter keyFile: path of this gateway's secret key; empty when there is none.
     init(_ address: WorkerAddress, number: Int, keyFile: String, owners: SocketOwners, host: Host, in context: Context)
@@ -132,17 +135,21 @@ final class WorkerLink {
         while let connection, let event = try connection.monitor.next() {
             let wasConnected = isConnected
             switch event {
-            case .opened(let user):
-                guard address.socketPath != nil else { break }
+            case .opened(let opened):
                 // Nobody there any more: the next attempt asks again.
-                guard let user else {
+                guard let opened else {
                     drop()
                     break
                 }
-                if !owners.allows(user) { refuse(SocketOwners.strangers(user)) }
+                connection.opened(opened)
+                guard address.socketPath != nil else { break }
+                if !owners.allows(opened.peerUser ?? UInt32.max) {
+                    refuse(SocketOwners.strangers(opened.peerUser ?? UInt32.max))
+                }
             case .connected:
                 isConnected = true
                 helloAtSteadyMilliseconds = 0
+                heardAtSteadyMilliseconds = Clock.steadyMilliseconds()
                 return .connected
             case .refused:
                 if address.socketPath == nil {
@@ -151,6 +158,7 @@ final class WorkerLink {
                     drop()
                 }
             case .disconnected, .failed: drop()
+            case .accepted: break
             }
             if wasConnected { return .disconnected }
         }
@@ -160,10 +168,15 @@ final class WorkerLink {
     /// The worker was met: nothing is wrong with the endpoint.
     func clearRefusal() { refusal = "" }
 
-    private func drop() {
+    /// Gives the connection up; the next attempt makes a new one.
+    func drop() {
         connection = nil
         isConnected = false
+        pieceBytes = nil
     }
+
+    /// Whether the peer sends more than can be read.
+    func isFlooding() -> Bool { connection?.isFlooding() ?? false }
 
     /// Ends the connection for a while; one log line for each new reason.
     func refuse(_ reason: String) {
@@ -189,7 +202,7 @@ final class WorkerLink {
         let message = ToWorker.instance(
             sequence: next.row.sequence, instance: next.row.instance,
             receivedAtMilliseconds: next.row.receivedAtMilliseconds, callingAETitle: next.row.callingAETitle)
-        guard try send(message, payload: next.payload.makeFrame()) else { return nil }
+        guard try send(message, payload: next.payload) else { return nil }
         load.launch()
         return next
     }
@@ -199,16 +212,19 @@ final class WorkerLink {
     /// The next message of a peer that is known to be the worker.
     func receive() throws(ZeroMQError) -> [Frame]? {
         guard isConnected, let connection else { return nil }
-        return try connection.socket.receive()
+        return try connection.receive()
     }
 
     /// - Returns: false when the message could not be sent now.
-    func send(_ message: ToWorker, payload: Frame) throws(ZeroMQError) -> Bool {
+    func send(_ message: ToWorker, payload: [Frame]) throws(ZeroMQError) -> Bool {
         guard isConnected, let connection else { return false }
-        var frames = message.envelope.frames.map { Frame($0) }
-        frames.append(payload)
-        return try connection.socket.send(frames)
+        return try connection.socket.send(message.envelope.frames.map { Frame($0) } + payload)
     }
 
-    func send(_ message: ToWorker) throws(ZeroMQError) -> Bool { try send(message, payload: Frame()) }
+    /// Sends a message about an instance with its bytes, in frames that the worker takes.
+    func send(_ message: ToWorker, payload: Payload) throws(ZeroMQError) -> Bool {
+        try send(message, payload: payload.makeFrames(largestBytes: pieceBytes))
+    }
+
+    func send(_ message: ToWorker) throws(ZeroMQError) -> Bool { try send(message, payload: [Frame()]) }
 }
