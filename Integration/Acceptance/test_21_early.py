@@ -160,8 +160,9 @@ def test_a_study_is_flagged_while_the_worker_trains(start, package, slices, tmp_
     hub = start.hub("--quorum", 1, "--deadline", 3600, "--minimum-labels", 4, "--epochs", 1000)
     hub.add_model(package)
     hub.start()
-    hospital = start.hospital(hub=hub, worker={"held_out_share": 0})
+    hospital = start.hospital(hub=hub, worker={"held_out_share": 0, "epochs_most": 1000})
     hospital.start()
+    hospital.approve(PATIENCE)
     wait_until("the worker has the hub's model", lambda: hospital.orthanc.live_version(), PATIENCE)
     studies = make_phantoms(tmp_path / "labelled", 8, seed=61)
     for study in studies:

@@ -99,6 +99,7 @@ def test_a_hub_killed_while_deltas_arrive_completes_the_round_without_a_second_c
         hospital.start()
         hospital.studies = make_phantoms(
             tmp_path / f"studies-{number}", studies=8, seed=70 + number, look="ab"[number], slices=20)
+        hospital.approve()
         wait_until("the model has come", hospital.orthanc.live_version, 240)
         for study in hospital.studies:
             hospital.orthanc.send(study.files)

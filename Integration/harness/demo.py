@@ -83,8 +83,9 @@ class Demo:
         each(self.hospitals, self.make_studies)
         say(f"made {self.options.training} + {self.options.fresh} phantom head CTs for each hospital: gantry phantom head-ct")
         for hospital in self.hospitals:
+            hospital.approve(60)
             wait_until(f"{hospital.name} has the hub's model", lambda: hospital.orthanc.live_version(), 60)
-        say("both workers fetched the model from the hub")
+            say(f"{hospital.name} took the hub's model: gantry model approve head-ct-haemorrhage")
 
     def make_studies(self, hospital):
         look = hospital.name[-1]

@@ -25,7 +25,7 @@ class Worker:
         self.transcript = self.folder / "sent-to-hub.log"
         configuration = {
             "name": name, "endpoint": endpoint, "state": str(self.state),
-            "packages": [str(package) for package in packages],
+            **({"packages": [str(package) for package in packages]} if packages is not None else {}),
             # What counts instances counts those that were sent; test_20_results switches it on.
             "results": "off", **(settings or {}),
         }
@@ -49,6 +49,18 @@ class Worker:
     def rows(self, query, *values):
         """Rows of worker.sqlite, read only."""
         return read_rows(self.state / "worker.sqlite", query, values)
+
+    def packages(self, **columns):
+        """Rows of the packages whose columns have these values; none while the database is made."""
+        where = " AND ".join(f"{column} = ?" for column in columns) or "1"
+        try:
+            return self.rows(f"SELECT * FROM package WHERE {where} ORDER BY installed_at_ms", *columns.values())
+        except sqlite3.OperationalError:
+            return []
+
+    def model(self, command, *arguments, check=True):
+        """What `gantry model COMMAND` says about this worker's packages."""
+        return run(GANTRY, "model", command, *arguments, "--state", self.state, check=check)
 
 
 class Hub:
@@ -128,6 +140,17 @@ class Hospital:
     def stop(self):
         self.orthanc.stop()
         self.worker.stop()
+
+    def approve(self, seconds=240):
+        """Takes the package that the hub offers, as an administrator does, and waits until it is live."""
+        waiting = wait_until(
+            f"a package waits for approval at {self.name}",
+            lambda: self.worker.packages(state="waiting"), seconds)
+        said = self.worker.model("approve", waiting[0]["package"])
+        wait_until(
+            f"the approved package is live at {self.name}",
+            lambda: self.worker.packages(package=waiting[0]["package"], state="active"), seconds)
+        return said
 
     def wait_for_flags(self, studies, seconds=120):
         """Waits until each StudyInstanceUID has a final flag; gives them by study."""

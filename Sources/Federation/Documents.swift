@@ -76,10 +76,13 @@ public struct HubState: Codable, Sendable, Equatable {
         public var roundsClosed: Int
         /// The open round in which this site may still contribute.
         public var round: RoundConfig?
+        /// Sites that have reported about `version`: at which it is live, and which refused it. Older hubs do not say.
+        public var sitesLive: Int?
+        public var sitesRefused: Int?
 
         public init(
             name: String, version: ModelVersion, files: [File], parametersBytes: Int, roundsClosed: Int,
-            round: RoundConfig?
+            round: RoundConfig?, sitesLive: Int? = nil, sitesRefused: Int? = nil
         ) {
             self.name = name
             self.version = version
@@ -87,6 +90,8 @@ public struct HubState: Codable, Sendable, Equatable {
             self.parametersBytes = parametersBytes
             self.roundsClosed = roundsClosed
             self.round = round
+            self.sitesLive = sitesLive
+            self.sitesRefused = sitesRefused
         }
     }
 

@@ -18,6 +18,8 @@ public enum FederationLimits {
     public static let packages = 64
     /// Capabilities that a site may name.
     public static let capabilities = 32
+    /// Models that a hub may offer.
+    public static let models = 64
     /// Characters of a version or a codec name.
     public static let nameBytes = 64
     /// Counts of labels and seconds above it are nonsense.

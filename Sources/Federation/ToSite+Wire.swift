@@ -82,7 +82,15 @@ extension HubState {
     /// A site writes files under the names that the hub gives, so a name must stay inside the package's folder.
     fileprivate func check(_ message: FederationParts) throws(FederationError) {
         try message.check(audit?.isSane ?? true, "audit")
+        try message.check(models.count <= FederationLimits.models, "models")
+        try message.check(Set(models.map(\.version.package)).count == models.count, "models.version.package")
         for model in models {
+            try message.check(model.files.count <= ModelPackage.fileLimit, "models.files")
+            try message.check(Set(model.files.map(\.path)).count == model.files.count, "models.files.path")
+            for sites in [model.sitesLive, model.sitesRefused].compactMap(\.self) {
+                try message.check((0...FederationLimits.count).contains(sites), "models.sitesLive")
+            }
+            try message.check((0...FederationLimits.count).contains(model.roundsClosed), "models.roundsClosed")
             try message.check(model.name.isWireName && !model.name.contains("/"), "models.name")
             try message.check(
                 (0...FederationLimits.fileBytes).contains(model.parametersBytes), "models.parametersBytes")

@@ -100,11 +100,13 @@ final class FrontDesk {
             site: site.name,
             models: try store.models().map { model in
                 let active = try store.activeRound(package: model.package)
+                let standing = try store.standing(of: model.current.version.id)
                 return HubState.Model(
                     name: model.name, version: model.current.version, files: model.files,
                     parametersBytes: model.current.parametersBytes,
                     roundsClosed: try store.roundHistory(package: model.package).closed,
-                    round: active.flatMap { invitation(to: $0, for: site) })
+                    round: active.flatMap { invitation(to: $0, for: site) }, sitesLive: standing.live,
+                    sitesRefused: standing.refused)
             })
     }
 

@@ -13,19 +13,21 @@ final class ExampleShelf {
     private static let largestExampleBytes = 512 << 20
     /// Files that are kept open for studies that are arriving.
     private static let mostOpenFiles = 64
-    /// The last space of the disk is for the database: an example is worth less than a flag.
-    private static let reservedBytes = 64 << 20
 
     private let store: WorkerStore
     private let budgetBytes: Int
+    /// The last space of the disk is for the database and the gateway: an example is worth less than a flag.
+    private let reserve: DiskReserve
     private let log: Logger
     private var writers: [String: ExampleWriter] = [:]
     /// Of all examples, also those that grow; nil: to be counted in the database.
     private var totalBytes: Int?
+    private var isDiskShort = false
 
-    init(store: WorkerStore, budgetBytes: Int, log: Logger) {
+    init(store: WorkerStore, budgetBytes: Int, reserve: DiskReserve, log: Logger) {
         self.store = store
         self.budgetBytes = budgetBytes
+        self.reserve = reserve
         self.log = log
     }
 
@@ -94,9 +96,10 @@ final class ExampleShelf {
         totalBytes = total
         if total + bytes > budgetBytes { try keepBudget(roomFor: bytes, transaction) }
         guard let total = totalBytes, total + bytes <= budgetBytes else { return false }
-        var disk = statvfs()
-        guard statvfs(store.examples.path, &disk) == 0 else { return false }
-        return Int(disk.f_bavail) * Int(disk.f_frsize) >= bytes + Self.reservedBytes
+        let isShort = !reserve.hasRoom(for: bytes)
+        if isShort, !isDiskShort { log.warning("examples are not kept, for want of disk: \(reserve.words)") }
+        isDiskShort = isShort
+        return !isShort
     }
 
     /// Removes files that no row knows, after a crash or a commit that failed.

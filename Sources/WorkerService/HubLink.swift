@@ -18,11 +18,15 @@ final class HubLink: Sendable {
     let board: StatusBoard
     let log: Logger
     let timepiece: Timepiece
+    let disk: HubDisk
+    /// Of the hub.
+    let endpoint: String
     private let settings: WorkerSettings
     /// Under which the hub's audit log is known: its key, so that another hub is another one.
     private let peer: String
     /// Up to which entry of this site's audit log the hub wants a proof; negative for none.
     private let askedByHub = Atomic<Int>(-1)
+    private let decided = Atomic<Bool>(false)
     private let stopping = Atomic<Bool>(false)
     private let wakeup: Wakeup
     private let thread = OwnThread()
@@ -39,6 +43,8 @@ final class HubLink: Sendable {
         store: WorkerStore, shelf: ModelShelf, room: TrainingRoom, board: StatusBoard, timepiece: Timepiece, log: Logger
     ) throws {
         self.settings = settings
+        endpoint = hub
+        disk = HubDisk(settings, store: store)
         self.store = store
         self.shelf = shelf
         self.room = room
@@ -69,18 +75,39 @@ final class HubLink: Sendable {
     /// There is something to tell the hub.
     func ring() { wakeup.signal() }
 
+    /// An administrator has decided something about packages: what failed before is tried at once.
+    func reconsider() {
+        decided.store(true, ordering: .relaxed)
+        ring()
+    }
+
     func stop() {
         stopping.store(true, ordering: .relaxed)
         wakeup.signal()
         thread.join()
     }
 
-    private func run(_ connection: HubConnection) {
+    /// What the thread keeps from one turn to the next.
+    private struct Memory {
+        /// The packages that the hub has named; about others it hears nothing.
         var named: Set<Hash> = []
+        var pauses = DownloadPauses()
+        var declined = DeclinedRounds()
+        /// `WorkerTransaction.modelDecisions`
+        var decisions: [String] = []
+        var isSwept = false
+    }
+
+    private func run(_ connection: HubConnection) {
+        var memory = Memory()
         var problem = ""
         while !isStopping {
             do {
-                named = try exchange(connection, reporting: named)
+                if decided.exchange(false, ordering: .relaxed) {
+                    memory.pauses.forget()
+                    memory.isSwept = false
+                }
+                try exchange(connection, &memory)
                 if !problem.isEmpty { log.info("the hub answers again") }
                 problem = ""
             } catch HubConnection.Failure.stopped {
@@ -100,26 +127,58 @@ final class HubLink: Sendable {
     }
 
     /// One turn: hello, then whatever follows from the answer.
-    ///
-    /// - Parameter packages: the ones that the hub has named; about others it hears nothing.
-    private func exchange(_ connection: HubConnection, reporting packages: Set<Hash>) throws -> Set<Hash> {
-        var state = try hello(connection, packages)
-        let named = Set(state.models.map(\.version.package))
-        for model in state.models { try take(model, connection) }
+    private func exchange(_ connection: HubConnection, _ memory: inout Memory) throws {
+        var state = try hello(connection, memory.named)
+        try sweepIncoming(state.models)
+        let problem = try take(state.models, &memory.pauses, connection)
+        let packages = memory.named
+        memory.named = Set(state.models.map(\.version.package))
+        let decisions = try store.read { try $0.modelDecisions() }
+        let isChanged = decisions != memory.decisions
+        memory.decisions = decisions
         // The hub opens a round only for sites whose labels it knows about.
-        if named != packages { state = try hello(connection, named) }
-        var rounds: [Hash: RoundConfig] = [:]
-        for model in state.models { rounds[model.version.package] = model.round }
+        if memory.named != packages || isChanged { state = try hello(connection, memory.named) }
+        let rounds = try admittedRounds(state, &memory.declined)
         room.setRounds(rounds)
         board.updateFederation {
             $0.state = "connected"
             $0.site = state.site
-            $0.round = state.models.compactMap(\.round?.round).first
-            $0.problem = nil
+            $0.round = rounds.values.map(\.round).min()
+            $0.problem = problem
+            $0.declined = memory.declined.current
+        }
+        if isChanged { memory.isSwept = false }
+        if !memory.isSwept {
+            memory.isSwept = try store.sweepModels(needed: Set(state.models.compactMap(\.round?.base.parameters)))
         }
         try sendDeltas(connection)
         try sendReports(connection)
-        return named
+    }
+
+    /// The open rounds of active packages that ask for nothing that this site does not allow.
+    private func admittedRounds(_ state: HubState, _ declined: inout DeclinedRounds) throws -> [Hash: RoundConfig] {
+        let active = try store.read { try $0.activePackages() }
+        var rounds: [Hash: RoundConfig] = [:]
+        var refused: [DeclinedRounds.Round] = []
+        for model in state.models {
+            let package = model.version.package
+            guard let round = model.round, let row = active.first(where: { $0.package == package }) else { continue }
+            if let refusal = settings.limits.refusal(of: round, package: package) {
+                refused.append(
+                    .init(model: row.name, round: round.round, reason: refusal.reason.rawValue, text: refusal.text))
+            } else {
+                rounds[package] = round
+            }
+        }
+        for round in declined.replace(with: refused, at: timepiece.monotonic()) {
+            log.warning("round \(round.round) of \(round.model) is declined: \(round.text)")
+            try store.write {
+                try $0.audit(
+                    "round-declined",
+                    ["name": round.model, "round": String(round.round), "reason": round.reason, "why": round.text])
+            }
+        }
+        return rounds
     }
 
     private func hello(_ connection: HubConnection, _ packages: Set<Hash>) throws -> HubState {
@@ -132,7 +191,9 @@ final class HubLink: Sendable {
                 let findings = try row.decodedManifest().findings.map(\.name)
                 let counts = try transaction.labelCounts(package: row.package.hex, findings: findings)
                 // Without both classes there is nothing to train on, and the hub should not wait for this site.
-                let canTrain = counts.trainingPresent > 0 && counts.trainingAbsent > 0
+                let canTrain =
+                    counts.trainingPresent > 0 && counts.trainingAbsent > 0
+                    && counts.training >= settings.limits.trainingStudiesLeast
                 return SiteState.PackageState(
                     package: row.package, live: live.version.id, trainingLabels: canTrain ? counts.training : 0,
                     newLabels: canTrain ? counts.new : 0, heldOutLabels: counts.heldOut,

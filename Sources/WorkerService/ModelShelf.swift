@@ -62,36 +62,58 @@ final class ModelShelf: Sendable {
         body(models.all)
     }
 
-    /// Installs a package from a directory or zip of the administrator's and makes its own parameters live when the
-    /// package has no live version yet. A package that is installed already is left as it is.
+    /// Installs the packages that the settings name and makes them active, also in the place of one of the same name
+    /// that came from a hub. Packages that earlier settings named and these do not stop.
     ///
-    /// - Throws: `ModelPackageError` and others whose text says what is wrong with the package.
-    func install(from source: URL) throws {
+    /// - Parameter sources: directories or zips of the administrator's; nil when the settings say nothing.
+    /// - Throws: `ModelPackageError` and others whose text says what is wrong with a package.
+    func installNamed(_ sources: [URL]?) throws {
+        guard let sources else { return }
+        let named = Set(try sources.map { try install(from: $0) })
+        for row in try store.write({ try $0.unlist(allBut: named) }) {
+            log.notice("model \(row.name) \(row.package.short) stops: the settings no longer name it")
+        }
+        try refresh()
+    }
+
+    /// Installs one package that the settings name. One that is disabled stays so.
+    ///
+    /// - Returns: its hash.
+    @discardableResult
+    func install(from source: URL) throws -> Hash {
         let scratch = store.incoming.appending(path: "package-\(UUID().uuidString)", directoryHint: .isDirectory)
         try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: scratch) }
         let package = try ModelPackage.open(source, scratch: scratch)
-        if try store.read({ try $0.package(package.hash) }) != nil { return }
-        try install(package, round: 0, version: nil)
+        let known = try store.read { try $0.package(package.hash) }
+        if known?.state == .disabled {
+            log.notice(
+                "model \(package.manifest.name) \(package.hash.short) is disabled, though the settings name it: gantry model enable"
+            )
+            return package.hash
+        }
+        if let known, known.isActive, known.origin == .settings { return package.hash }
+        try store.keep(package)
+        try activate(package, origin: .settings, version: try ownVersion(of: package))
+        return package.hash
     }
 
-    /// Copies a checked package into the state directory and adds its rows.
+    /// Makes a package active whose files are in the state directory. One of a hub has to be approved still.
     ///
-    /// - Parameter version: the version to go live if the package has none; nil takes the package's own parameters.
-    func install(_ package: ModelPackage, round: Int, version: ModelVersion?) throws {
-        let target = directory(package.hash)
-        if !FileManager.default.fileExists(atPath: target.path) {
-            let staging = store.incoming.appending(path: "staging-\(UUID().uuidString)", directoryHint: .isDirectory)
-            defer { try? FileManager.default.removeItem(at: staging) }
-            try FileManager.default.copyItem(at: package.directory, to: staging)
-            try FileManager.default.moveItem(at: staging, to: target)
-        }
-        let version = try version ?? ownVersion(of: package)
+    /// - Parameters:
+    ///   - version: goes live when the package has no live one.
+    ///   - round: closed rounds that led to it.
+    func activate(
+        _ package: ModelPackage, origin: PackageRow.Origin, version: ModelVersion, round: Int = 0
+    ) throws {
         let at = now()
-        let lost = try store.write { transaction in
+        let bytes = package.files.reduce(0) { $0 + $1.bytes }
+        let lost: [OperatingPointRow]? = try store.write { transaction in
+            if origin == .hub, try transaction.package(package.hash)?.state != .approved { return nil }
             try transaction.install(
-                PackageRow(package: package.hash, manifest: package.manifest, isActive: true, installedAt: at))
-            guard try transaction.liveVersion(package: package.hash) == nil else { return [OperatingPointRow]() }
+                PackageRow(
+                    package: package.hash, manifest: package.manifest, origin: origin, bytes: bytes, installedAt: at))
+            guard try transaction.liveVersion(package: package.hash) == nil else { return [] }
             try transaction.save(
                 VersionRow(version: version, round: round, state: .live, decidedAt: at, isReportDue: true))
             try transaction.audit(
@@ -102,20 +124,15 @@ final class ModelShelf: Sendable {
                 ])
             return try transaction.loseOperatingPoints(ofOthersThan: version, at: at)
         }
-        log.info("model \(package.manifest.name) installed, version \(version.id.short) is live")
+        guard let lost else { return }
+        log.info("model \(package.manifest.name) \(package.hash.short) installed, version \(version.id.short) is live")
         for point in lost { log.warnOfLost(point) }
         try refresh()
     }
 
     /// The version with the parameters inside the package; reads them from the model where the package lacks the file.
     private func ownVersion(of package: ModelPackage) throws -> ModelVersion {
-        if let version = package.version {
-            let target = parametersFile(version.parameters)
-            if !FileManager.default.fileExists(atPath: target.path) {
-                try FileManager.default.copyItem(at: package.parametersFile, to: target)
-            }
-            return version
-        }
+        if let version = package.version { return version }
         let model = try TorchModel(package: package)
         let data = Safetensors.encode(try model.parameters())
         let hash = Hash(of: data)

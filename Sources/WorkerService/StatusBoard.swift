@@ -31,6 +31,8 @@ final class StatusBoard: Sendable {
         var problem: String?
         /// When the hub's audit log was last found to be rewritten, cut off or restored; nil for never.
         var hubLogRewrittenAtMs: Int64?
+        /// Open rounds that ask for more than this site allows.
+        var declined: [DeclinedRounds.Round] = []
     }
 
     private struct State {
@@ -45,6 +47,8 @@ final class StatusBoard: Sendable {
         var database = StatusDocument.Databases(setAside: 0)
         var hasChanged = true
     }
+
+    private static let mostPackages = 64
 
     private let state: Mutex<State>
     private let refusals = Mutex<@Sendable () -> Int>({ 0 })
@@ -67,7 +71,9 @@ final class StatusBoard: Sendable {
         state.withLock { state in
             let before = state.federation
             body(&state.federation)
-            if before.state != state.federation.state || before.round != state.federation.round {
+            if before.state != state.federation.state || before.round != state.federation.round
+                || before.problem != state.federation.problem || before.declined != state.federation.declined
+            {
                 state.hasChanged = true
             }
         }
@@ -154,9 +160,15 @@ final class StatusBoard: Sendable {
         }
         let refused = refusals.withLock { $0 }()
         let results = try? store.read { try $0.resultCounts() }
+        let packages = try? store.read { transaction in
+            try transaction.packages().prefix(Self.mostPackages).map {
+                try StatusDocument.Package($0, try transaction.offer($0.package))
+            }
+        }
         let document = state.withLock { state in
             StatusDocument(
-                live: live, training: state.training, federation: state.federation, database: state.database,
+                live: live, packages: packages ?? [], training: state.training, federation: state.federation,
+                database: state.database,
                 connections: StatusDocument.Connections(refused: refused), setAside: state.setAside,
                 documents: state.documents,
                 decoderFailures: state.decoderFailures,

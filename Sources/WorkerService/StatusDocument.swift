@@ -104,6 +104,8 @@ struct StatusDocument: Encodable {
     struct Connections: Encodable { var refused: Int }
 
     var live: [Live]
+    /// Also what waits for approval.
+    var packages: [Package]
     var training: StatusBoard.Training
     var federation: StatusBoard.Federation
     var database: Databases

@@ -101,7 +101,9 @@ final class StudyDesk: @unchecked Sendable {
         self.timepiece = timepiece
         self.log = log
         self.post = post
-        examples = ExampleShelf(store: store, budgetBytes: settings.exampleMegabytes << 20, log: log)
+        examples = ExampleShelf(
+            store: store, budgetBytes: settings.exampleMegabytes << 20,
+            reserve: DiskReserve(folder: store.examples, megabytes: settings.diskReserveMegabytes), log: log)
         heldOut = HeldOutShare(share: settings.heldOutShare)
         codes = try settings.codes()
         try examples.sweep()

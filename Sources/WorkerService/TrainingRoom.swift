@@ -32,6 +32,8 @@ final class TrainingRoom: Sendable {
     private let shelf: ModelShelf
     private let ledger: ArrivalLedger
     private let board: StatusBoard
+    private let limits: SiteLimits
+    private let reserve: DiskReserve
     private let timepiece: Timepiece
     private let log: Logger
     private let state = Mutex(State())
@@ -44,13 +46,15 @@ final class TrainingRoom: Sendable {
     private let onScores = Mutex<@Sendable () -> Void>({})
 
     init(
-        store: WorkerStore, shelf: ModelShelf, ledger: ArrivalLedger, board: StatusBoard, timepiece: Timepiece,
-        log: Logger
+        store: WorkerStore, shelf: ModelShelf, ledger: ArrivalLedger, board: StatusBoard, limits: SiteLimits,
+        reserve: DiskReserve, timepiece: Timepiece, log: Logger
     ) throws {
         self.store = store
         self.shelf = shelf
         self.ledger = ledger
         self.board = board
+        self.limits = limits
+        self.reserve = reserve
         self.timepiece = timepiece
         self.log = log
         try thread.start { [self] in self.run() }
@@ -92,7 +96,7 @@ final class TrainingRoom: Sendable {
             if isStopping.load(ordering: .relaxed) { return }
             let packages = (try? store.read { try $0.activePackages() }) ?? []
             for package in packages {
-                judge(package.package)
+                if !package.isPinned { judge(package.package) }
                 scoreHeldOut(package.package)
                 if let round = state.withLock({ $0.rounds[package.package] }) { train(package, round) }
             }
@@ -102,7 +106,8 @@ final class TrainingRoom: Sendable {
     // MARK: Judging
 
     private func judge(_ package: Hash) {
-        let versionGuard = VersionGuard(store: store, shelf: shelf, log: log, now: timepiece.unix)
+        let versionGuard = VersionGuard(
+            store: store, shelf: shelf, log: log, now: timepiece.unix, floor: limits.guardFloor)
         do {
             guard let decided = try versionGuard.judge(package: package, mayContinue: { self.giveWay() }) else {
                 return
@@ -140,11 +145,13 @@ final class TrainingRoom: Sendable {
                     try $0.labelCounts(package: row.package.hex, findings: findings)
                 )
             }
-            guard delta == nil, counts.training >= max(1, round.minimumLabels), counts.trainingPresent > 0,
-                counts.trainingAbsent > 0,
+            guard delta == nil, counts.training >= max(limits.trainingStudiesLeast, round.minimumLabels),
+                counts.trainingPresent > 0, counts.trainingAbsent > 0,
                 FileManager.default.fileExists(atPath: shelf.parametersFile(round.base.parameters).path),
                 state.withLock({ $0.failed[name] }) != counts.lastLabel
             else { return }
+            let bytes = try shelf.parametersFile(round.base.parameters).resourceValues(forKeys: [.fileSizeKey]).fileSize
+            guard reserve.hasRoom(for: bytes ?? 0) else { throw TrainingFailure.noRoom(reserve.words) }
             // Remembered until it went well, so that a run that fails waits for new labels.
             state.withLock { $0.failed = [name: counts.lastLabel] }
             board.update { $0 = StatusBoard.Training(state: "training", round: round.round, progress: 0) }
@@ -203,12 +210,15 @@ final class TrainingRoom: Sendable {
         try data.write(to: store.deltaFile(hash.hex), options: .atomic)
         let document = String(decoding: try JSONEncoder().encode(manifest), as: UTF8.self)
         let at = timepiece.unix()
-        try store.write { transaction in
+        let superseded = try store.write { transaction in
+            let superseded = try transaction.supersedeDeltas(package: row.package.hex)
             try transaction.save(
                 DeltaRow(
                     package: row.package.hex, round: round.round, hash: hash.hex, manifest: document,
                     lastLabel: lastLabel, createdAt: at))
+            return superseded
         }
+        for old in superseded { try? FileManager.default.removeItem(at: store.deltaFile(old)) }
         let loss = String(format: "%.3f → %.3f", outcome.lossFirstEpoch, outcome.lossLastEpoch)
         log.info(
             "round \(round.round): trained on \(outcome.studies) studies in \(String(format: "%.1f", outcome.seconds)) s, loss \(loss)"

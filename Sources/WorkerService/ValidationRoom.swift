@@ -7,7 +7,7 @@ import Synchronization
 import WorkerStore
 
 /// The thread that keeps the site's own figures and operating points: it notices new labels, new versions and what
-/// `gantry model calibrate` wrote, computes the figures of what is live, and lets the next flags use both.
+/// `gantry model` wrote, computes the figures of what is live, and lets the next flags use both.
 ///
 /// Apart from the training room, which is busy for as long as it trains.
 final class ValidationRoom: @unchecked Sendable {
@@ -25,10 +25,12 @@ final class ValidationRoom: @unchecked Sendable {
     private let bell = Conveyor<Void>()
     private let isStopping = Atomic<Bool>(false)
     private let thread = OwnThread()
+    private let onModels = Mutex<@Sendable () -> Void>({})
 
     // Touched by the room's thread alone, after the start.
     private var lastDecision: Int64 = -1
     private var lastOperatingPoint: Int64 = -1
+    private var lastModels: [String]?
     private var lastLookAt: Int64 = .min
     private var isFailing = false
 
@@ -45,6 +47,11 @@ final class ValidationRoom: @unchecked Sendable {
         self.log = log
         // The first flag after a start carries what was known before.
         figures.replace(with: try store.read { try $0.validations() })
+    }
+
+    /// - Parameter body: called on the room's thread when packages or versions were decided about, by whichever process.
+    func whenModelsChange(_ body: @escaping @Sendable () -> Void) {
+        onModels.withLock { $0 = body }
     }
 
     func start() throws {
@@ -81,7 +88,18 @@ final class ValidationRoom: @unchecked Sendable {
 
     /// Takes over what has changed since the last look.
     func look(isRung: Bool) throws {
-        let (decision, point) = try store.read { (try $0.lastDecision(), try $0.lastOperatingPoint()) }
+        let (decision, point, models) = try store.read {
+            (try $0.lastDecision(), try $0.lastOperatingPoint(), try $0.modelDecisions())
+        }
+        if models != lastModels {
+            try store.copyPackages()
+            if lastModels != nil {
+                try shelf.refresh()
+                board.versionsChanged()
+                onModels.withLock { $0 }()
+            }
+            lastModels = models
+        }
         if point != lastOperatingPoint {
             try shelf.refresh()
             board.versionsChanged()

@@ -64,13 +64,19 @@ struct VersionGuard {
                 }
             }
         } else {
-            (row.state, why) = (.live, "first version of the package")
+            // The first version of a package is an administrator's choice.
+            return nil
         }
         row.heldOutLabels = labels
         row.decidedAt = now()
         row.isReportDue = true
         let decided = row
-        try store.write { transaction in
+        let isDecided = try store.write { transaction in
+            // An administrator may have decided otherwise while this took its time.
+            guard let row = try transaction.package(package), row.isActive, !row.isPinned,
+                try transaction.liveVersion(package: package)?.version == live?.version,
+                try transaction.version(decided.version.id) != nil
+            else { return false }
             try transaction.save(decided)
             try transaction.save(
                 VersionJudgement(version: decided.version.id, reason: reason, why: why, figures: figures))
@@ -89,7 +95,9 @@ struct VersionGuard {
             if !reason.isEmpty { detail["reason"] = reason }
             for (name, value) in figures.named { detail[name] = value.map { String($0) } }
             try transaction.audit("version-\(decided.state.rawValue)", detail)
+            return true
         }
+        guard isDecided else { return nil }
         log.info("version \(decided.version.id.short) of \(manifest.name) is \(decided.state.rawValue): \(why)")
         return decided
     }

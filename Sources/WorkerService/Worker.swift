@@ -52,6 +52,8 @@ public final class Worker: Sendable {
         let keys = try settings.siteKey.map { try CurveKeyFile.readSecret(path: $0.path) }
         let hubKey = try settings.hubKey.map { try CurveKeyFile.publicKey($0) }
         lock = try StateLock(settings.state)
+        let reserve = DiskReserve(folder: settings.state, megabytes: settings.diskReserveMegabytes)
+        WorkerStore.sweepIncoming(in: settings.state, also: !reserve.hasRoom(for: 0))
         let store = try WorkerStore(directory: settings.state)
         self.store = store
         if let aside = store.setAside {
@@ -69,9 +71,11 @@ public final class Worker: Sendable {
         } catch let error as OperatingPointsError {
             log.error("\(error)")
         }
+        let packages = try store.recoverPackages(at: timepiece.unix())
+        if packages > 0 { log.notice("packages that the database lacked, back from their copy: \(packages)") }
         let models = LiveModels()
         let shelf = ModelShelf(store: store, models: models, log: log, timepiece: timepiece)
-        for package in settings.packages { try shelf.install(from: package) }
+        try shelf.installNamed(settings.packages)
         try shelf.refresh()
 
         let board = StatusBoard(isFederated: settings.hub != nil)
@@ -140,7 +144,8 @@ public final class Worker: Sendable {
             }
             try starting(.training)
             let room = try TrainingRoom(
-                store: store, shelf: shelf, ledger: ledger, board: board, timepiece: timepiece, log: log)
+                store: store, shelf: shelf, ledger: ledger, board: board, limits: settings.limits, reserve: reserve,
+                timepiece: timepiece, log: log)
             self.room = room
             started.add { room.stop() }
             try starting(.hub)
@@ -150,10 +155,15 @@ public final class Worker: Sendable {
                     shelf: shelf, room: room, board: board, timepiece: timepiece, log: log)
                 // Weak: the link knows the room.
                 room.whenDone { [weak hub] in hub?.ring() }
+                validation.whenModelsChange { [weak hub, weak room] in
+                    hub?.reconsider()
+                    room?.ring()
+                }
                 self.hub = hub
                 started.add { hub.stop() }
             } else {
                 hub = nil
+                validation.whenModelsChange { [weak room] in room?.ring() }
             }
             room.whenScored { validation.ring() }
             board.whenLabelsChange { [weak room] in room?.ring() }

@@ -26,6 +26,16 @@ extension WorkerSettings {
         case hubKey = "hub_key"
         case siteKey = "site_key"
         case hubSeconds = "hub_seconds"
+        case guardMarginMost = "guard_margin_most"
+        case guardToleranceMost = "guard_tolerance_most"
+        case heldOutLabelsLeast = "held_out_labels_least"
+        case trainingStudiesLeast = "training_studies_least"
+        case epochsMost = "epochs_most"
+        case learningRateMost = "learning_rate_most"
+        case batchStudiesMost = "batch_studies_most"
+        case packageMegabytes = "package_megabytes"
+        case hubMegabytes = "hub_megabytes"
+        case diskReserveMegabytes = "disk_reserve_megabytes"
     }
 
     /// Reads a JSON object. Relative paths are relative to the file's folder.
@@ -67,7 +77,8 @@ extension WorkerSettings {
         endpoint = try values.text(Key.endpoint.rawValue) ?? endpoint
         key = try path(.key)
         gateways = try values.named(Key.gateways.rawValue)
-        packages = try values.texts(Key.packages.rawValue).map { URL(filePath: $0, relativeTo: folder).absoluteURL }
+        packages = try values.optionalTexts(Key.packages.rawValue)?
+            .map { URL(filePath: $0, relativeTo: folder).absoluteURL }
         threads = try values.integer(Key.threads.rawValue) ?? threads
         nice = try values.integer(Key.nice.rawValue) ?? nice
         decodeThreads = try values.integer(Key.decodeThreads.rawValue) ?? decodeThreads
@@ -113,6 +124,21 @@ extension WorkerSettings {
         siteKey = try path(.siteKey)
         hubSeconds = try values.number(Key.hubSeconds.rawValue) ?? hubSeconds
         transcript = try path(.transcript)
+        try readLimits(values)
+    }
+
+    private mutating func readLimits(_ values: Values) throws(SettingsError) {
+        limits.guardMarginMost = try values.number(Key.guardMarginMost.rawValue) ?? limits.guardMarginMost
+        limits.guardToleranceMost = try values.number(Key.guardToleranceMost.rawValue) ?? limits.guardToleranceMost
+        limits.heldOutLabelsLeast = try values.integer(Key.heldOutLabelsLeast.rawValue) ?? limits.heldOutLabelsLeast
+        limits.trainingStudiesLeast =
+            try values.integer(Key.trainingStudiesLeast.rawValue) ?? limits.trainingStudiesLeast
+        limits.epochsMost = try values.integer(Key.epochsMost.rawValue) ?? limits.epochsMost
+        limits.learningRateMost = try values.number(Key.learningRateMost.rawValue) ?? limits.learningRateMost
+        limits.batchStudiesMost = try values.integer(Key.batchStudiesMost.rawValue) ?? limits.batchStudiesMost
+        packageMegabytes = try values.integer(Key.packageMegabytes.rawValue) ?? packageMegabytes
+        hubMegabytes = try values.integer(Key.hubMegabytes.rawValue) ?? hubMegabytes
+        diskReserveMegabytes = try values.integer(Key.diskReserveMegabytes.rawValue)
     }
 
     private enum Value: Decodable {
@@ -163,8 +189,8 @@ extension WorkerSettings {
             return flag
         }
 
-        func texts(_ key: String) throws(SettingsError) -> [String] {
-            guard let value = object[key] else { return [] }
+        func optionalTexts(_ key: String) throws(SettingsError) -> [String]? {
+            guard let value = object[key] else { return nil }
             guard case .texts(let texts) = value else { throw .badValue(key: key, expected: "a list of texts") }
             return texts
         }

@@ -19,8 +19,9 @@ public struct WorkerSettings: Sendable, Equatable {
     /// For tcp: each gateway's name and its public key (Z85, or a `.pub` file).
     public var gateways: [String: String] = [:]
     public var state: URL
-    /// Model packages (directories or zip files) to install at start.
-    public var packages: [URL] = []
+    /// Model packages (directories or zip files) that are live from the start on; nil: nothing is said about them, and
+    /// what is installed stays. A package that was named here and no longer is stops, so an empty list means none.
+    public var packages: [URL]?
     /// Threads of libtorch for scoring.
     public var threads = max(1, ProcessInfo.processInfo.activeProcessorCount)
     /// How far the worker stands back from other programs of this machine when processors are short, as of nice(1): the
@@ -76,6 +77,15 @@ public struct WorkerSettings: Sendable, Equatable {
     public var hubSeconds = 2.0
     /// A file that records in clear text every frame that goes to the hub.
     public var transcript: URL?
+    /// What no package and no hub can change.
+    var limits = SiteLimits()
+    /// A package or a version of a model that takes more is not fetched from a hub.
+    public var packageMegabytes = 4096
+    /// Disk for everything that comes from the hub, together.
+    public var hubMegabytes = 16_384
+    /// Disk that stays free of what comes from the hub or is made of it; nil: 2 GiB or 5 % of the disk, whichever is
+    /// more, and no more than a quarter of it.
+    public var diskReserveMegabytes: Int?
 
     public enum Results: String, Sendable, CaseIterable {
         /// Studies with a positive finding.
@@ -160,6 +170,11 @@ public struct WorkerSettings: Sendable, Equatable {
         try require((0.1...3600).contains(resendSeconds), "resend_seconds", "0.1 to 3600")
         try require((0.1...3600).contains(statusSeconds), "status_seconds", "0.1 to 3600")
         try require((0.05...3600).contains(hubSeconds), "hub_seconds", "0.05 to 3600")
+        try limits.check()
+        try require((1...1 << 20).contains(packageMegabytes), "package_megabytes", "1 to 1048576")
+        try require((1...1 << 30).contains(hubMegabytes), "hub_megabytes", "1 to 1073741824")
+        try require(
+            (0...1 << 30).contains(diskReserveMegabytes ?? 0), "disk_reserve_megabytes", "0 to 1073741824, or left out")
         guard let hub else { return }
         try require(hub.hasPrefix("tcp://"), "hub", "tcp://host:port")
         try require(hubKey != nil, "hub_key", "the hub's public key, since hub is set")

@@ -18,6 +18,7 @@ extension WorkerStore {
         }
         migrator.registerMigration("version-judgements") { db in try db.execute(sql: judgements) }
         migrator.registerMigration("audit-witnesses") { try AuditWitnesses.migrate($0) }
+        migrator.registerMigration("packages-wait-for-approval") { try migratePackages($0) }
         return migrator
     }
 

@@ -14,6 +14,19 @@ extension WorkerTransaction {
             DeltaRow.init)
     }
 
+    /// Gives up the deltas of a package that the hub has not answered for, since a later one takes their place: a hub that
+    /// opens rounds and takes nothing does not fill the disk.
+    ///
+    /// - Returns: the hashes of their files.
+    public func supersedeDeltas(package: String) throws -> [String] {
+        let old = try deltasToSend().filter { $0.package == package }
+        for var delta in old {
+            (delta.state, delta.reason) = (.refused, "superseded")
+            try save(delta)
+        }
+        return old.map(\.hash)
+    }
+
     /// Rounds that a package has taken part in with success.
     public func acceptedDeltas(package: String) throws -> Int {
         try Int.fetchOne(

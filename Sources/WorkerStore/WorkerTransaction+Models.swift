@@ -3,35 +3,6 @@ import GRDB
 import ModelPackage
 
 extension WorkerTransaction {
-    // MARK: Packages
-
-    public func package(_ hash: Hash) throws -> PackageRow? {
-        try Row.fetchOne(db, sql: "SELECT * FROM package WHERE package = ?", arguments: [hash.hex]).map(PackageRow.init)
-    }
-
-    /// Packages that score new studies, by name.
-    public func activePackages() throws -> [PackageRow] {
-        try Row.fetchAll(db, sql: "SELECT * FROM package WHERE active = 1 ORDER BY name").map(PackageRow.init)
-    }
-
-    /// Adds a package; an active one of the same name steps back for it.
-    public func install(_ package: PackageRow) throws {
-        let replaced = try String.fetchAll(
-            db, sql: "SELECT package FROM package WHERE name = ? AND active = 1 AND package <> ?",
-            arguments: [package.name, package.package.hex])
-        for hash in replaced {
-            try db.execute(sql: "UPDATE package SET active = 0 WHERE package = ?", arguments: [hash])
-            try audit("package-replaced", ["package": hash, "by": package.package.hex, "name": package.name])
-        }
-        try db.execute(
-            sql: """
-                INSERT INTO package (package, name, manifest, active, installed_at_ms) VALUES (?, ?, ?, ?, ?)
-                ON CONFLICT (package) DO UPDATE SET active = excluded.active
-                """,
-            arguments: [package.package.hex, package.name, package.manifest, package.isActive, package.installedAt])
-        try audit("package-installed", ["package": package.package.hex, "name": package.name])
-    }
-
     // MARK: Versions
 
     public func version(_ id: Hash) throws -> VersionRow? {
@@ -45,7 +16,7 @@ extension WorkerTransaction {
             db,
             sql: """
                 SELECT model_version.* FROM model_version JOIN package USING (package)
-                WHERE state = 'live' AND active = 1 ORDER BY name
+                WHERE model_version.state = 'live' AND package.state = 'active' ORDER BY name
                 """
         ).map(VersionRow.init)
     }
@@ -84,6 +55,14 @@ extension WorkerTransaction {
             .map(VersionRow.init)
     }
 
+    /// A package's versions, newest first.
+    public func versions(package: Hash) throws -> [VersionRow] {
+        try Row.fetchAll(
+            db, sql: "SELECT * FROM model_version WHERE package = ? ORDER BY round DESC, decided_at_ms DESC",
+            arguments: [package.hex]
+        ).map(VersionRow.init)
+    }
+
     /// Adds or changes a version. When it becomes live, the live one before it is superseded, and so is every older
     /// version that was undecided.
     public func save(_ version: VersionRow) throws {
@@ -100,16 +79,18 @@ extension WorkerTransaction {
             sql: """
                 INSERT INTO model_version (
                     model_version, package, parameters, round, state, decided_at_ms, held_out_labels, candidate_auc,
-                    live_auc, report_due)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    live_auc, report_due, was_live)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (model_version) DO UPDATE SET
                     round = excluded.round, state = excluded.state, decided_at_ms = excluded.decided_at_ms,
                     held_out_labels = excluded.held_out_labels, candidate_auc = excluded.candidate_auc,
-                    live_auc = excluded.live_auc, report_due = excluded.report_due
+                    live_auc = excluded.live_auc, report_due = excluded.report_due,
+                    was_live = max(was_live, excluded.was_live)
                 """,
             arguments: [
                 version.version.id.hex, package, version.version.parameters.hex, version.round, version.state.rawValue,
                 version.decidedAt, version.heldOutLabels, version.candidateAUC, version.liveAUC, version.isReportDue,
+                version.state == .live,
             ])
         if version.state == .live || version.state == .refused { try forgetHeldOutScores(package: package) }
     }
@@ -122,6 +103,42 @@ extension WorkerTransaction {
                 WHERE package = ? AND state IN ('candidate', 'waiting')
                 """, arguments: [at, version.package.hex])
         try save(VersionRow(version: version, round: round, state: .candidate, decidedAt: at))
+        // A hub can offer versions for ever; what never flagged anything need not be remembered for ever.
+        try db.execute(
+            sql: """
+                DELETE FROM model_version WHERE package = :package AND was_live = 0
+                    AND state IN ('superseded', 'refused') AND report_due = 0 AND model_version NOT IN (
+                        SELECT model_version FROM model_version WHERE package = :package AND was_live = 0
+                        ORDER BY decided_at_ms DESC, model_version LIMIT :most)
+                """, arguments: ["package": version.package.hex, "most": Self.mostVersionsNeverLive])
+        try db.execute(
+            sql: "DELETE FROM version_judgement WHERE model_version NOT IN (SELECT model_version FROM model_version)")
+    }
+
+    /// Versions of a package that never were live and are remembered, so that they are not tried twice.
+    private static let mostVersionsNeverLive = 50
+
+    /// Versions of a package that were live before and whose parameters are kept, to go back to.
+    private static let mostVersionsToGoBackTo = 8
+
+    /// The parameters whose files are needed: of what is live, waits for a decision or is about to be told, of the last
+    /// versions that were live.
+    public func parametersToKeep() throws -> Set<Hash> {
+        let kept = try String.fetchAll(
+            db,
+            sql: """
+                SELECT parameters FROM model_version WHERE state IN ('live', 'candidate', 'waiting')
+                UNION SELECT parameters FROM (
+                    SELECT parameters, row_number() OVER (
+                        PARTITION BY package ORDER BY state = 'live' DESC, decided_at_ms DESC) AS place
+                    FROM model_version WHERE was_live = 1)
+                WHERE place <= ?
+                UNION SELECT parameters FROM model_version WHERE model_version IN (
+                    SELECT model_version FROM flag WHERE state <> 'final'
+                    UNION SELECT model_version FROM report WHERE state = 'due')
+                UNION SELECT approved_parameters FROM hub_offer WHERE approved_parameters IS NOT NULL
+                """, arguments: [Self.mostVersionsToGoBackTo + 1])
+        return Set(kept.compactMap { Hash(hex: $0) })
     }
 
     /// The hub has noted this decision; a newer one about the same version stays due.

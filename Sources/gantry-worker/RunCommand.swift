@@ -15,8 +15,13 @@ struct RunCommand: AsyncParsableCommand {
             sandbox (“required”, or “reduced” for a kernel without seccomp),
             instance_megabytes, batch_slices, quiet_seconds, quiet_seconds_by_modality,
             counted_quiet_seconds, expected_counts, memory_megabytes, example_megabytes, held_out_share, resend_seconds,
-            status_seconds, results, label_codes, hub, hub_key, site_key, hub_seconds, transcript. Only state is needed.
-            An unknown key is an error.
+            status_seconds, results, label_codes, hub, hub_key, site_key, hub_seconds, transcript,
+            and what no package and no hub can change: guard_margin_most, guard_tolerance_most, held_out_labels_least,
+            training_studies_least, epochs_most, learning_rate_most, batch_studies_most, package_megabytes, hub_megabytes,
+            disk_reserve_megabytes. Only state is needed. An unknown key is an error.
+
+            The packages that are named are live from the start on. One that was named before and no longer is stops; with
+            an empty list none of them is live. What a hub offers waits for gantry model approve.
 
             The transcript is a file that records in clear text every byte that goes to the hub: for each message a line
             "# number time frames", then each frame as a line with its length and its bytes.

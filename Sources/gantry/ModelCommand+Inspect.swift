@@ -34,7 +34,7 @@ extension ModelCommand {
                     package.version?.id.hex ?? "none: models/parameters.safetensors is missing (gantry model prepare)"
                 ),
                 ("files", "\(package.files.count), \(size(package.files.reduce(0) { $0 + $1.bytes }))"),
-                ("takes", takes(manifest.takes)), ("input", input(manifest.preprocessing)),
+                ("takes", manifest.takes.words), ("input", input(manifest.preprocessing)),
                 ("slice rule", rule(manifest.sliceRule)),
                 (
                     "heat map",
@@ -66,15 +66,6 @@ extension ModelCommand {
                 ),
             ]
             return rows
-        }
-
-        private static func takes(_ takes: Applicability) -> String {
-            let parts = [
-                takes.modalities.isEmpty ? "any modality" : takes.modalities.joined(separator: "/"),
-                takes.bodyParts.isEmpty ? "any body part" : takes.bodyParts.joined(separator: "/"),
-                takes.sopClasses.isEmpty ? "any SOP class" : "SOP class \(takes.sopClasses.joined(separator: ", "))",
-            ]
-            return parts.joined(separator: "; ")
         }
 
         private static func input(_ input: Preprocessing) -> String {

@@ -24,7 +24,8 @@ import WorkerStore
 
     private func shelf(budgetBytes: Int) -> ExampleShelf {
         ExampleShelf(
-            store: store, budgetBytes: budgetBytes, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            store: store, budgetBytes: budgetBytes, reserve: DiskReserve(folder: store.examples, megabytes: 0),
+            log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     /// A study that is still arriving gets one more slice.

@@ -59,7 +59,7 @@ extension WorkerStore {
     func addModel(_ manifest: Manifest, _ version: ModelVersion) throws {
         try write { transaction in
             try transaction.install(
-                PackageRow(package: version.package, manifest: manifest, isActive: true, installedAt: 1))
+                PackageRow(package: version.package, manifest: manifest, installedAt: 1))
             try transaction.save(VersionRow(version: version, round: 0, state: .live, decidedAt: 1))
         }
     }

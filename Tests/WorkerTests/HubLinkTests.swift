@@ -43,7 +43,8 @@ import ZeroMQ
     private var state: URL { folder.url.appending(path: "state", directoryHint: .isDirectory) }
     private var transcript: URL { folder.url.appending(path: "sent.log") }
 
-    private func start() throws -> (Worker, GatewayClient) {
+    /// - Parameter approving: does what an administrator does once the hub's package waits.
+    private func start(approving: Bool = true, reserveMegabytes: Int? = 0) throws -> (Worker, GatewayClient) {
         let key = folder.url.appending(path: "keys/site.key")
         if !FileManager.default.fileExists(atPath: key.path) {
             try CurveKeyFile.write(try .generate(), name: "site", to: key.deletingLastPathComponent())
@@ -59,10 +60,26 @@ import ZeroMQ
         settings.siteKey = key
         settings.hubSeconds = 0.1
         settings.transcript = transcript
+        settings.diskReserveMegabytes = reserveMegabytes
         let worker = try Worker(settings: settings, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let gateway = try GatewayClient(worker.endpoint)
         try gateway.hello()
+        if approving, try packageState() != .active {
+            try gateway.wait { try self.packageState() == .waiting }
+            try approve()
+        }
         return (worker, gateway)
+    }
+
+    /// As another process would.
+    private func packageState() throws -> PackageRow.State? {
+        try WorkerStore(directory: state, create: false).read { try $0.package(package.hash)?.state }
+    }
+
+    private func approve() throws {
+        _ = try WorkerStore(directory: state, create: false).write {
+            try $0.approve(package.manifest.name, replacing: false, by: "admin")
+        }
     }
 
     private func openRound(_ number: Int) throws {
@@ -92,12 +109,18 @@ import ZeroMQ
         return studies
     }
 
-    @Test func `The hub's model is fetched, checked, goes live and is reported`() throws {
-        let (worker, gateway) = try start()
+    @Test func `The hub's model waits for approval, is fetched then, goes live and is reported`() throws {
+        let (worker, gateway) = try start(approving: false)
         defer {
             worker.stop()
             hub.stop()
         }
+        try gateway.wait { try self.packageState() == .waiting }
+        let model = try #require(package.files.first { $0.path == ModelPackage.modelPath })
+        #expect(
+            !hub.state.withLock { $0.heard.range(of: Data(model.hash.hex.utf8)) != nil }, "nothing but its manifest")
+        #expect(gateway.lastCredit == 0)
+        try approve()
         try gateway.wait { (gateway.lastCredit ?? 0) > 0 && !hub.state.withLock { $0.reports.isEmpty } }
         let report = try #require(hub.state.withLock { $0.reports.first })
         #expect(report.decision == .live && report.version == package.version?.id)
@@ -116,7 +139,9 @@ import ZeroMQ
             worker.stop()
             hub.stop()
         }
-        try gateway.wait { (gateway.status["federation"] as? [String: Any])?["state"] as? String == "failed" }
+        try gateway.wait {
+            ((gateway.status["federation"] as? [String: Any])?["problem"] as? String)?.contains("its hash") == true
+        }
         #expect(gateway.lastCredit == 0)
         // And it heals when the hub does.
         hub.state.withLock { $0.files[bad.hash] = good }
@@ -212,6 +237,62 @@ import ZeroMQ
         func live() -> [String: Any]? { (gateway.status["live"] as? [[String: Any]])?.first }
         try gateway.wait { (live()?["guard"] as? [String: Any])?["decision"] as? String == "waiting" }
         #expect(live()?["version"] as? String == package.version?.id.hex)
+    }
+
+    @Test func `A version that says the same about everything does not go live, and another one can be approved`()
+        throws
+    {
+        var parameters = try Safetensors.read(package.parametersFile)
+        let bias = try #require(try TorchModel(package: package).declaredNames.last)
+        parameters.tensors[bias]?.values[0] = -30
+        let data = Safetensors.encode(parameters)
+        let bad = ModelVersion(package: package.hash, parameters: Hash(of: data))
+        hub.state.withLock {
+            $0.files[bad.parameters] = data
+            $0.hub.models[0].version = bad
+        }
+        let (worker, gateway) = try start()
+        defer {
+            worker.stop()
+            hub.stop()
+        }
+        let store = try WorkerStore(directory: state, create: false)
+        try gateway.wait { try store.read { try $0.offer(package.hash)?.problem.contains("the same") } == true }
+        #expect(try packageState() == .waiting && gateway.lastCredit == 0)
+        let good = try #require(package.version)
+        hub.state.withLock { $0.hub.models[0].version = good }
+        try gateway.wait { try store.read { try $0.offer(package.hash)?.version } == good }
+        try approve()
+        try gateway.wait { (gateway.lastCredit ?? 0) > 0 }
+    }
+
+    @Test func `A round that asks for more than the site allows is declined by name`() throws {
+        try openRound(1)
+        hub.state.withLock { $0.hub.models[0].round?.epochs = 101 }
+        let (worker, gateway) = try start()
+        defer {
+            worker.stop()
+            hub.stop()
+        }
+        func declined() -> [[String: Any]] {
+            (gateway.status["federation"] as? [String: Any])?["declined"] as? [[String: Any]] ?? []
+        }
+        try gateway.wait { declined().first?["reason"] as? String == "epochs" }
+        hub.state.withLock { $0.hub.models[0].round?.epochs = 1 }
+        try gateway.wait { declined().isEmpty }
+    }
+
+    @Test func `A package that would touch the disk's reserve is not fetched, and says so`() throws {
+        let (worker, gateway) = try start(approving: false, reserveMegabytes: 1 << 29)
+        defer {
+            worker.stop()
+            hub.stop()
+        }
+        try gateway.wait {
+            ((gateway.status["federation"] as? [String: Any])?["problem"] as? String)?.contains("disk_reserve") == true
+        }
+        let parts = try FileManager.default.contentsOfDirectory(atPath: state.appending(path: "incoming").path)
+        #expect(parts.isEmpty)
     }
 
     private func deltaState(_ round: Int) throws -> DeltaRow.State? {

@@ -15,9 +15,46 @@ import Triage
     @Test func `Only the state directory is needed and paths are relative to the file`() throws {
         let settings = try settings(#"{"state": "state", "packages": ["head", "/p/chest"], "quiet_seconds": 1}"#)
         #expect(settings.state.path == "/etc/gantry/state")
-        #expect(settings.packages.map(\.path) == ["/etc/gantry/head", "/p/chest"])
+        #expect(settings.packages?.map(\.path) == ["/etc/gantry/head", "/p/chest"])
+        #expect(settings.limits == SiteLimits() && settings.diskReserveMegabytes == nil)
         #expect(settings.quietPeriod(modality: "CT") == .init(milliseconds: 1000, countedMilliseconds: 500))
         #expect(settings.endpoint == "ipc:///run/gantry/worker.ipc")
+    }
+
+    @Test func `No list of packages says nothing, and an empty one says none`() throws {
+        #expect(try settings(#"{"state": "a"}"#).packages == nil)
+        #expect(try settings(#"{"state": "a", "packages": []}"#).packages == [])
+    }
+
+    @Test func `The site's limits are settings`() throws {
+        let settings = try settings(
+            """
+            {"state": "a", "guard_margin_most": 0.01, "held_out_labels_least": 10, "training_studies_least": 20,
+             "epochs_most": 3, "learning_rate_most": 0.01, "batch_studies_most": 8, "package_megabytes": 100,
+             "hub_megabytes": 1000, "disk_reserve_megabytes": 5000}
+            """)
+        #expect(
+            settings.limits
+                == SiteLimits(
+                    guardMarginMost: 0.01, heldOutLabelsLeast: 10, trainingStudiesLeast: 20, epochsMost: 3,
+                    learningRateMost: 0.01, batchStudiesMost: 8))
+        #expect(settings.packageMegabytes == 100 && settings.hubMegabytes == 1000)
+        #expect(settings.diskReserveMegabytes == 5000)
+        try settings.check()
+    }
+
+    @Test(arguments: [
+        #""guard_margin_most": 2"#, #""held_out_labels_least": 0"#, #""training_studies_least": 0"#,
+        #""epochs_most": 0"#, #""learning_rate_most": 0"#, #""batch_studies_most": 0"#, #""package_megabytes": 0"#,
+        #""hub_megabytes": 0"#, #""disk_reserve_megabytes": -1"#,
+    ])
+    func `A limit that cannot work is an error that names it`(setting: String) throws {
+        let settings = try settings(#"{"state": "a", \#(setting)}"#)
+        #expect {
+            try settings.check()
+        } throws: {
+            "\($0)".contains(setting.split(separator: "\"")[0])
+        }
     }
 
     @Test func `The command line's state directory wins`() throws {
