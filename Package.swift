@@ -61,6 +61,8 @@ let package = Package(
         .executable(name: "gantry-worker", targets: ["gantry-worker"]),
         // Started by the worker, beside which it is installed.
         .executable(name: "gantry-decoder", targets: ["gantry-decoder"]),
+        // Started by worker, hub and command line, beside which it is installed; the only one that links libtorch.
+        .executable(name: "gantry-model", targets: ["gantry-model"]),
         .executable(name: "gantry-hub", targets: ["gantry-hub"]),
         // Installed as `gantry`: SwiftPM does not allow an executable to share the library's product name.
         .executable(name: "gantry-cli", targets: ["gantry-cli"]),
@@ -167,8 +169,8 @@ let package = Package(
             name: "CTorch",
             cxxSettings: hardenedCXX + [.unsafeFlags(["-isystem", "/usr/include/torch/csrc/api/include"])],
             linkerSettings: [.linkedLibrary("torch"), .linkedLibrary("torch_cpu"), .linkedLibrary("c10")]),
-        // Loading, scoring, training and making TorchScript models.
-        .target(name: "Torch", dependencies: ["CTorch", "ModelPackage", "Tensors"], swiftSettings: strict),
+        // Scoring, training, checking and making TorchScript models, each in a process of its own: the near end of it.
+        .target(name: "Torch", dependencies: ["ModelPackage", "Sandbox", "Tensors"], swiftSettings: strict),
 
         // MARK: State
         // Append-only, hash-chained record of decisions, and what others have seen of it.
@@ -223,9 +225,13 @@ let package = Package(
             swiftSettings: strict, linkerSettings: program),
         .executableTarget(
             name: "gantry-decoder", dependencies: ["Decoding"], swiftSettings: strict, linkerSettings: program),
+        // The far end: libtorch, confined.
+        .executableTarget(
+            name: "gantry-model", dependencies: ["CSandbox", "CTorch", "Sandbox", "Torch"], swiftSettings: strict,
+            linkerSettings: program),
         .executableTarget(
             name: "gantry-hub",
-            dependencies: ["HubService", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["HubService", "Torch", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict, linkerSettings: program),
         .executableTarget(
             name: "gantry-cli",
@@ -258,7 +264,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "CTorchTests", dependencies: ["CTorch"], swiftSettings: strict),
         .testTarget(
-            name: "TorchTests", dependencies: ["Imaging", "Phantoms", "Torch"],
+            name: "TorchTests", dependencies: ["Imaging", "Phantoms", "Torch", "gantry-model"],
             exclude: ["Fixtures/attention.py", "Fixtures/masks.py"],
             resources: [
                 .copy("Fixtures/attention.ts"), .copy("Fixtures/masks.ts"), .copy("Fixtures/operators"),
@@ -271,7 +277,7 @@ let package = Package(
             dependencies: [
                 "Decoding", "Federation", "Imaging", "ModelPackage", "Phantoms", "Results", "Statements", "Statistics",
                 "Tensors",
-                "Torch", "Triage", "Wire", "WorkerService", "WorkerStore", "ZeroMQ", "gantry-decoder",
+                "Torch", "Triage", "Wire", "WorkerService", "WorkerStore", "ZeroMQ", "gantry-decoder", "gantry-model",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: strict),
         .testTarget(

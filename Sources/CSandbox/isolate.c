@@ -203,6 +203,8 @@ int gs_isolate(const struct gs_confinement *confinement) {
     close(GS_REPORT);
     // Reads the time zone's file, which the first date would read.
     tzset();
+    // A parent whose files are its own alone would leave folders that the user below cannot enter.
+    umask(0022);
     // Before /proc is gone. Where it is not there the kernel chooses by size.
     write_file("/proc/self/oom_score_adj", "1000");
 

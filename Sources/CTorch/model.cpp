@@ -4,6 +4,8 @@
 #include "operators.hpp"
 
 #include <ATen/Parallel.h>
+#include <caffe2/serialize/read_adapter_interface.h>
+#include <dlfcn.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 namespace gantry {
@@ -95,6 +97,25 @@ void copy_out(const at::Tensor &output, float *values) {
     std::memcpy(values, source, sizeof(float) * static_cast<size_t>(dense.numel()));
 }
 
+// What caffe2's MemoryReadAdapter does, within bounds: a damaged archive asks for what lies outside.
+class FileInMemory final : public caffe2::serialize::ReadAdapterInterface {
+public:
+    FileInMemory(const void *file, size_t bytes) : file_(static_cast<const char *>(file)), bytes_(bytes) {}
+
+    size_t size() const override { return bytes_; }
+
+    size_t read(uint64_t position, void *buffer, size_t count, const char *) const override {
+        if (position >= bytes_) return 0;
+        const size_t here = std::min(count, bytes_ - static_cast<size_t>(position));
+        std::memcpy(buffer, file_ + position, here);
+        return here;
+    }
+
+private:
+    const char *file_;
+    size_t bytes_;
+};
+
 torch::jit::Module optimised(const torch::jit::Module &module) {
     torch::NoGradGuard no_gradients;
     torch::jit::Module copy = module.clone();
@@ -110,14 +131,29 @@ using gantry::ErrorText;
 using gantry::Failure;
 using gantry::guarded;
 
-void gantry_torch_set_threads(int32_t threads) {
-    (void)guarded({nullptr, 0}, [&] { at::set_num_threads(threads < 1 ? 1 : threads); });
+int32_t gantry_torch_begin(int32_t threads, char *error, size_t error_capacity) {
+    return guarded({error, error_capacity}, [&] {
+        at::set_num_threads(threads < 1 ? 1 : threads);
+        // libtorch knows nothing of OpenBLAS' threads, which has no header here and need not be the BLAS that is installed.
+        if (void *function = dlsym(RTLD_DEFAULT, "openblas_set_num_threads")) {
+            reinterpret_cast<void (*)(int)>(function)(threads < 1 ? 1 : threads);
+        }
+        const auto options = at::TensorOptions().dtype(at::kFloat).requires_grad(true);
+        const at::Tensor images = torch::ones({4, 3, 64, 64}, options);
+        const at::Tensor filters = torch::ones({8, 3, 3, 3}, options);
+        const at::Tensor seen = torch::relu(torch::conv2d(images, filters, {}, 2, 1)).flatten(1);
+        const at::Tensor weights = torch::ones({seen.size(1), 256}, options);
+        torch::matmul(seen, weights).sum().backward();
+        // Its generator of random numbers begins with a seed of the system.
+        torch::rand({1});
+    });
 }
 
-int32_t gantry_torch_model_load(const char *path, gantry_torch_model **model, char *error, size_t error_capacity) {
+int32_t gantry_torch_model_load(
+    const void *file, size_t bytes, gantry_torch_model **model, char *error, size_t error_capacity) {
     return guarded({error, error_capacity}, [&] {
         auto loaded = std::make_unique<gantry_torch_model>();
-        loaded->module = torch::jit::load(path, at::kCPU);
+        loaded->module = torch::jit::load(std::make_shared<gantry::FileInMemory>(file, bytes), at::kCPU);
         // Evaluation mode also while training: running statistics are buffers, which do not travel with a delta.
         loaded->module.eval();
         if (!loaded->module.find_method("forward")) {
@@ -211,15 +247,5 @@ int32_t gantry_torch_masks(
         std::memcpy(values, masks.data_ptr<float>(), sizeof(float) * static_cast<size_t>(masks.numel()));
         *rows = masks.size(2);
         *columns = masks.size(3);
-    });
-}
-
-void gantry_torch_to_half(const float *values, uint16_t *halves, size_t count) {
-    (void)guarded({nullptr, 0}, [&] {
-        if (count == 0) return;
-        const auto length = static_cast<int64_t>(count);
-        const at::Tensor source =
-            torch::from_blob(const_cast<float *>(values), {length}, at::TensorOptions().dtype(at::kFloat));
-        torch::from_blob(halves, {length}, at::TensorOptions().dtype(at::kHalf)).copy_(source);
     });
 }

@@ -96,8 +96,8 @@ torch::jit::Module head(int64_t features, int64_t findings, const Unit &unit, at
 }  // namespace
 
 int32_t gantry_torch_make_small_cnn(
-    const char *path, int64_t channels, int64_t findings, const int64_t *widths, size_t stages, uint64_t seed, char *error,
-    size_t error_capacity) {
+    int64_t channels, int64_t findings, const int64_t *widths, size_t stages, uint64_t seed, void *file, size_t capacity,
+    size_t *bytes, char *error, size_t error_capacity) {
     return gantry::guarded({error, error_capacity}, [&] {
         if (channels < 1 || findings < 1 || stages < 1) {
             throw gantry::Failure{GANTRY_TORCH_ARGUMENT, "at least one channel, one finding and one stage"};
@@ -126,6 +126,11 @@ int32_t gantry_torch_make_small_cnn(
         root.register_module("head", head(features, findings, unit, random));
         text << "    return self.head.forward(torch.cat([" << pooled << "], 1))\n";
         root.define(text.str());
-        root.save(path);
+        std::ostringstream archive;
+        root.save(archive);
+        const std::string content = archive.str();
+        if (content.size() > capacity) throw gantry::Failure{GANTRY_TORCH_ARGUMENT, "the network does not fit the memory"};
+        std::memcpy(file, content.data(), content.size());
+        *bytes = content.size();
     });
 }

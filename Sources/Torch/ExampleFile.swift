@@ -37,11 +37,10 @@ public final class ExampleFile: Sendable {
     /// Half-precision values of the slices `range`, slice by slice.
     ///
     /// - Precondition: `range` lies in 0..<count.
-    func halves(in range: Range<Int>) throws(TorchError) -> HalfBuffer {
+    func halves(in range: Range<Int>) throws(TorchError) -> Data {
         do throws(SafetensorsError) {
-            return HalfBuffer(
-                try file.bytes(
-                    of: Self.tensor, in: range.lowerBound * shape.valueCount..<range.upperBound * shape.valueCount))
+            return try file.bytes(
+                of: Self.tensor, in: range.lowerBound * shape.valueCount..<range.upperBound * shape.valueCount)
         } catch {
             throw .example(path: path, reason: error.description)
         }
@@ -56,23 +55,5 @@ public final class ExampleFile: Sendable {
         } catch {
             throw .example(path: path, reason: error.description)
         }
-    }
-}
-
-/// Bytes of half-precision values.
-struct HalfBuffer {
-    private(set) var data: Data
-
-    init(_ data: Data = Data()) { self.data = data }
-
-    mutating func append(_ other: HalfBuffer) { data.append(other.data) }
-
-    func withBytes<Result>(_ body: (UnsafeRawPointer) throws(TorchError) -> Result) throws(TorchError) -> Result {
-        var outcome: Swift.Result<Result, TorchError> = .failure(.run(reason: "no slices"))
-        data.withUnsafeBytes { bytes in
-            guard let base = bytes.baseAddress else { return }
-            outcome = Swift.Result { () throws(TorchError) in try body(base) }
-        }
-        return try outcome.get()
     }
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-import CTorch
 import Foundation
 import Tensors
 
@@ -49,8 +48,7 @@ public final class ExampleWriter {
     @discardableResult
     public func append(_ values: UnsafeBufferPointer<Float>, slices: Int) throws(TorchError) -> Int {
         precondition(values.count == slices * shape.valueCount, "\(values.count) values for \(slices) slices")
-        var halves = [UInt16](repeating: 0, count: values.count)
-        if let base = values.baseAddress { gantry_torch_to_half(base, &halves, halves.count) }
+        let halves = values.map(HalfPrecision.bits)
         let first = count
         do {
             try file.seek(toOffset: UInt64(Self.headerBytes + first * shape.valueCount * 2))

@@ -16,16 +16,19 @@ public struct ModelCheck {
     }
 
     let package: ModelPackage
+    let sandbox: ModelSandbox
 
     /// Runs all steps that make sense; a model that does not load is not run.
     ///
     /// - Parameters:
     ///   - scores: a file of inputs and the scores that PyTorch gives for them, which are compared with the model's.
+    ///   - trains: whether a training step is tried too, which a hub has no use for.
     ///   - report: called after each step.
     public static func run(
-        _ package: ModelPackage, scores: URL? = nil, report: (Step) -> Void = { _ in }
+        _ package: ModelPackage, scores: URL? = nil, trains: Bool = true, in sandbox: ModelSandbox = .standard,
+        report: (Step) -> Void = { _ in }
     ) -> [Step] {
-        let check = ModelCheck(package: package)
+        let check = ModelCheck(package: package, sandbox: sandbox)
         var steps: [Step] = []
         func take(_ name: String, _ body: () throws -> String) {
             let step = outcome(of: name, body)
@@ -34,7 +37,7 @@ public struct ModelCheck {
         }
         var loaded: TorchModel?
         take("loads") {
-            let model = try TorchModel(package: package)
+            let model = try TorchModel(package: package, in: sandbox)
             loaded = model
             return "\(model.declaredNames.count) parameter tensors"
         }
@@ -43,7 +46,7 @@ public struct ModelCheck {
         take("runs") { try check.checkOutputs(model) }
         if let scores { take("scores") { try check.checkScores(model, scores) } }
         if steps.allSatisfy(\.passed) { take("explains") { try check.checkExplanation(model) } }
-        guard package.manifest.masks == nil else { return steps }
+        guard trains, package.manifest.masks == nil else { return steps }
         if steps.allSatisfy(\.passed) { take("trains") { try check.checkTraining(model) } }
         return steps
     }
@@ -84,6 +87,10 @@ public struct ModelCheck {
         case .layer:
             "name a module of named_modules() in explanation.layer of configs/gantry.json, mostly the last one that still "
                 + "has height and width, or leave the explanation out: parts of the input are covered then"
+        case .process(let failure) where failure.kind == .forbidden:
+            "a model computes and nothing else: remove what reads, writes, connects or starts something"
+        case .process: "look for an endless loop or recursion, or a layer that takes gigabytes for one input"
+        case .unavailable: "install gantry-model beside the program that runs, from the same build"
         case .constantOutput: "look for a dead layer, or lower training.learning_rate"
         default: "check that the model takes inputs × channels × height × width as configs/gantry.json says"
         }
@@ -160,7 +167,7 @@ public struct ModelCheck {
                 plan.epochs = 2
                 plan.batchStudies = 2
                 let base = try model.parameters()
-                let outcome = try Trainer(package: package, plan: plan).train(
+                let outcome = try Trainer(package: package, plan: plan, in: sandbox).train(
                     from: base, on: [.init(file: first, labels: one), .init(file: second, labels: two)])
                 guard outcome.delta.norm > 0 else {
                     throw Problem(

@@ -8,7 +8,9 @@ public enum PackageWriter {
     /// Writes a package with a new `SmallCNN`.
     ///
     /// - Parameter directory: must not exist.
-    public static func write(manifest: Manifest, seed: UInt64, to directory: URL) throws -> ModelPackage {
+    public static func write(
+        manifest: Manifest, seed: UInt64, to directory: URL, in sandbox: ModelSandbox = .standard
+    ) throws -> ModelPackage {
         try manifest.validate()
         guard !FileManager.default.fileExists(atPath: directory.path) else {
             throw ModelPackageError(
@@ -22,8 +24,9 @@ public enum PackageWriter {
             try manifest.encoded().write(to: directory.appending(path: Manifest.path))
             try Metadata(describing: manifest, authors: "made by gantry model new, untrained").encoded()
                 .write(to: directory.appending(path: Metadata.path))
-            try SmallCNN.write(for: manifest, seed: seed, to: directory.appending(path: ModelPackage.modelPath))
-            return try prepare(directory)
+            try SmallCNN.write(
+                for: manifest, seed: seed, to: directory.appending(path: ModelPackage.modelPath), in: sandbox)
+            return try prepare(directory, in: sandbox)
         } catch {
             // Half a package would be in the way of the next try.
             try? FileManager.default.removeItem(at: directory)
@@ -34,9 +37,10 @@ public enum PackageWriter {
     /// Writes `models/parameters.safetensors` from the model's own parameters.
     ///
     /// - Returns: the package as it is then; its hash has changed.
-    public static func prepare(_ directory: URL) throws -> ModelPackage {
+    public static func prepare(_ directory: URL, in sandbox: ModelSandbox = .standard) throws -> ModelPackage {
         let package = try ModelPackage(directory: directory)
-        let parameters = try TorchModel(file: package.modelFile, manifest: package.manifest).parameters()
+        let parameters = try TorchModel(file: package.modelFile, manifest: package.manifest, in: sandbox)
+            .parameters()
         guard !parameters.tensors.isEmpty else {
             throw ModelPackageError(
                 file: ModelPackage.modelPath, problem: "the module has no parameters",

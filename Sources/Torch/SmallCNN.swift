@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-import CTorch
 import Foundation
 import ModelPackage
 
@@ -18,12 +17,19 @@ public enum SmallCNN {
     /// lesion is still a place of its own (the last stage has 8 × 8 places).
     public static let explanation = Manifest.Explanation(layer: "stage2")
 
-    /// Writes the network with weights drawn from `seed` as TorchScript.
-    public static func write(for manifest: Manifest, seed: UInt64, to url: URL) throws(TorchError) {
-        try TorchError.check {
-            gantry_torch_make_small_cnn(
-                url.path, Int64(manifest.preprocessing.channels.count), Int64(manifest.findings.count), widths,
-                widths.count, seed, $0, $1)
+    /// Writes the network with weights drawn from `seed` as TorchScript. A model process makes it, since it takes libtorch.
+    public static func write(
+        for manifest: Manifest, seed: UInt64, to url: URL, in sandbox: ModelSandbox = .standard
+    ) throws {
+        let process = try ModelProcess(
+            in: sandbox, inputBytes: 1, outputBytes: mostBytes, threads: 1, pace: .prompt)
+        let question = ModelMessage.makeSmallCNN(
+            channels: manifest.preprocessing.channels.count, findings: manifest.findings.count, widths: widths, seed: seed)
+        guard case .made(let bytes) = try process.ask(question), (1...mostBytes).contains(bytes) else {
+            throw process.nonsense()
         }
+        try Data(UnsafeRawBufferPointer(rebasing: process.memory.output[..<bytes])).write(to: url)
     }
+
+    private static let mostBytes = 64 << 20
 }

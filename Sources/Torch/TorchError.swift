@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-import CTorch
 import Tensors
 
 /// What went wrong with a model: loading, running or training it.
@@ -25,6 +24,10 @@ public enum TorchError: Error, Sendable, Equatable, CustomStringConvertible {
     case example(path: String, reason: String)
     /// After training the model says the same for every input.
     case constantOutput
+    /// The model's process died, hung or tried something forbidden; the model has to be loaded again.
+    case process(ProcessFailure)
+    /// No process can be started for the model now; says nothing about the model.
+    case unavailable(reason: String)
     /// The caller asked to stop.
     case cancelled
 
@@ -38,35 +41,34 @@ public enum TorchError: Error, Sendable, Equatable, CustomStringConvertible {
         case .nothingTrainable(let reason), .nothingToLearn(let reason): reason
         case .example(let path, let reason): "example \(path): \(reason)"
         case .constantOutput: "after training the model gives the same output for every input"
+        case .process(let failure): failure.reason
+        case .unavailable(let reason): "no model process can be started: \(reason)"
         case .cancelled: "stopped on request"
         }
     }
 
-    /// Calls a function of the shim with a buffer for its error text.
-    static func check(
-        _ call: (UnsafeMutablePointer<CChar>, Int) -> Int32
-    ) throws(TorchError) {
-        var code: Int32 = 0
-        let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4096) { buffer -> String in
-            guard let base = buffer.baseAddress else { return "" }
-            base.pointee = 0
-            code = call(base, buffer.count)
-            return code == Int32(GANTRY_TORCH_OK) ? "" : String(cString: base)
-        }
-        switch Int(code) {
-        case GANTRY_TORCH_OK: return
-        case GANTRY_TORCH_NO_MEMORY: throw .outOfMemory(reason: firstLines(text))
-        case GANTRY_TORCH_OUTPUT_SHAPE: throw .outputShape(reason: text)
-        case GANTRY_TORCH_NOT_FINITE: throw .notFinite(reason: text)
-        case GANTRY_TORCH_LAYER: throw .layer(reason: text)
-        default: throw .run(reason: firstLines(text))
-        }
+    /// What a model process says has failed. The text is the model's: it is shortened and stays in one line.
+    init(_ fault: ModelMessage.Fault, text: String) {
+        let text = Self.firstLines(text)
+        self =
+            switch fault {
+            case .run: .run(reason: text)
+            case .memory: .outOfMemory(reason: text)
+            case .outputShape: .outputShape(reason: text)
+            case .notFinite: .notFinite(reason: text)
+            case .layer: .layer(reason: text)
+            }
     }
 
     /// TorchScript errors carry a traceback through the model's code; its end says what happened.
     private static func firstLines(_ text: String) -> String {
         let lines = text.split(whereSeparator: \.isNewline).map { $0.trimmingPrefix(while: \.isWhitespace) }
-        guard lines.count > 4 else { return lines.joined(separator: " ") }
-        return (lines.prefix(2) + ["…"] + lines.suffix(2)).joined(separator: " ")
+        let chosen = lines.count > 4 ? lines.prefix(2) + ["…"] + lines.suffix(2) : lines[...]
+        let line = chosen.joined(separator: " ").filter { character in
+            character.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
+        }
+        return String(line.prefix(mostCharacters))
     }
+
+    private static let mostCharacters = 1000
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-import CTorch
 import ModelPackage
 
 extension TorchModel {
@@ -15,23 +14,5 @@ extension TorchModel {
     public func activationMap(of input: [Float], finding: Int, layer: String) throws(TorchError) -> Relevance? {
         let (rows, columns, values) = try activation(of: input, finding: finding, layer: layer)
         return Relevance(rows: rows, columns: columns, raw: values, least: 0, method: .activation(layer: layer))
-    }
-
-    /// The weighted activation, positive where the input speaks for the finding.
-    func activation(
-        of input: [Float], finding: Int, layer: String
-    ) throws(TorchError) -> (rows: Int, columns: Int, values: [Float]) {
-        var values = [Float](repeating: 0, count: shape.height * shape.width)
-        var rows: Int64 = 0
-        var columns: Int64 = 0
-        try shape.withBatch(input, count: 1) { batch throws(TorchError) in
-            var batch = batch
-            try TorchError.check {
-                gantry_torch_activation_map(
-                    handle, &batch, Int64(manifest.findings.count), Int64(finding), layer, &values, values.count,
-                    &rows, &columns, $0, $1)
-            }
-        }
-        return (Int(rows), Int(columns), Array(values.prefix(Int(rows * columns))))
     }
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-import CTorch
 import ModelPackage
 
 extension TorchModel {
@@ -8,24 +7,13 @@ extension TorchModel {
     /// - Parameter input: one input, channels × height × width.
     /// - Throws: `TorchError.outputShape` when its output is no mask, or one with more places than the input.
     public func masks(of input: [Float]) throws(TorchError) -> [SegmentationMask] {
-        let findings = manifest.findings.count
-        var values = [Float](repeating: 0, count: findings * shape.height * shape.width)
-        var rows: Int64 = 0
-        var columns: Int64 = 0
-        try shape.withBatch(input, count: 1) { batch throws(TorchError) in
-            var batch = batch
-            try TorchError.check {
-                gantry_torch_masks(
-                    handle, &batch, Int64(findings), &values, values.count, &rows, &columns, $0, $1)
-            }
-        }
-        let places = Int(rows * columns)
-        values.removeLast(values.count - findings * places)
+        var (rows, columns, values) = try rawMasks(of: input)
         guard values.allSatisfy(\.isFinite) else { throw .notFinite(reason: "a mask is not finite") }
         manifest.toProbabilities(&values)
-        return (0..<findings).map {
+        let places = rows * columns
+        return manifest.findings.indices.map {
             SegmentationMask(
-                rows: Int(rows), columns: Int(columns), probabilities: Array(values[$0 * places..<($0 + 1) * places]))
+                rows: rows, columns: columns, probabilities: Array(values[$0 * places..<($0 + 1) * places]))
         }
     }
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-import CTorch
 import Foundation
 import ModelPackage
 
@@ -70,12 +69,5 @@ extension TorchModel {
             }
         }
         return (0..<count).map { outputs[$0 * findings + finding] }
-    }
-
-    /// Raw outputs on the module itself: for a few inputs the optimised copy does not pay.
-    private func forward(_ inputs: [Float], count: Int) throws(TorchError) -> [Float] {
-        try shape.withBatch(inputs, count: count) { batch throws(TorchError) in
-            try run(batch, gantry_torch_forward)
-        }
     }
 }

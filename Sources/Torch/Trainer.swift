@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-import CTorch
 import Foundation
 import ModelPackage
 import Tensors
@@ -13,11 +12,12 @@ import Tensors
 /// applied to a bag of slices). That is the exact gradient, since the model stays in evaluation mode: dropout is off and
 /// normalisation uses the package's own statistics, which are buffers and do not travel with a delta.
 ///
-/// Blocking; run it on a thread of its own. Nothing of it is shared, so a model that scores on another thread is not
-/// disturbed.
+/// Blocking; run it on a thread of its own. The network is in a process of its own, which takes the thread's priority; what
+/// to learn from which slice is decided here, so that the process sees slices and no labels.
 public struct Trainer {
     public let package: ModelPackage
     public let plan: TrainingPlan
+    let sandbox: ModelSandbox
 
     /// At most this many slices of a study get gradients in one step: half of them the ones that matter most, the others a
     /// random sample of the rest, scaled to stand for it.
@@ -30,9 +30,10 @@ public struct Trainer {
     /// The gradient of a step is shortened to this Euclidean length, so that one odd study cannot throw the model.
     static let longestGradient = 5.0
 
-    public init(package: ModelPackage, plan: TrainingPlan) {
+    public init(package: ModelPackage, plan: TrainingPlan, in sandbox: ModelSandbox = .standard) {
         self.package = package
         self.plan = plan
+        self.sandbox = sandbox
     }
 
     /// How far a run is.
@@ -59,7 +60,6 @@ public struct Trainer {
         progress: (Progress) -> Void = { _ in }
     ) throws(TorchError) -> TrainingOutcome {
         let start = ContinuousClock.now
-        TorchModel.useThreads(plan.threads)
         guard package.manifest.masks == nil else {
             throw .nothingTrainable(
                 reason: "a segmentation model is not trained: labels say what is in a study, not where")
@@ -73,7 +73,8 @@ public struct Trainer {
             manifest: package.manifest,
             weights: try ClassWeights(labels: examples.map(\.labels), manifest: package.manifest))
         let useful = examples.filter { $0.labels.contains { $0 != nil } }
-        let model = try TorchModel(package: package, parameters: base)
+        let model = try TorchModel(
+            package: package, parameters: base, in: sandbox, threads: plan.threads, pace: .patient)
         let optimiser = try Optimiser(model, plan)
         let stepsPerEpoch = (useful.count + plan.batchStudies - 1) / plan.batchStudies
         var random = SplitMix64(seed: plan.seed)
@@ -118,7 +119,7 @@ public struct Trainer {
         let file = try ExampleFile(example.file)
         guard file.count > 0 else { throw .example(path: file.path, reason: "it holds no slices") }
         func pause() throws(TorchError) { if !mayContinue() { throw .cancelled } }
-        let outputs = try model.outputs(of: file, on: gantry_torch_forward, chunk: chunk(model), beforeChunk: pause)
+        let outputs = try model.outputs(of: file, on: .module, chunk: chunk(model), beforeChunk: pause)
         let value = studyLoss(outputs: outputs, labels: example.labels)
         guard value.loss.isFinite else { throw .notFinite(reason: "the loss of \(file.path) is not a finite number") }
         let findings = package.manifest.findings.count
@@ -127,7 +128,7 @@ public struct Trainer {
         for chunk in stride(from: 0, to: chosen.count, by: count) {
             try pause()
             let part = chosen[chunk..<min(chunk + count, chosen.count)]
-            var halves = HalfBuffer()
+            var halves = Data()
             var gradients: [Float] = []
             for (slice, scale) in part {
                 halves.append(try file.halves(in: slice..<slice + 1))
@@ -184,7 +185,7 @@ public struct Trainer {
         var slices = 0
         for example in examples.prefix(8) {
             guard mayContinue() else { throw .cancelled }
-            let scores = try model.outputs(of: ExampleFile(example.file), on: gantry_torch_forward, chunk: chunk(model))
+            let scores = try model.outputs(of: ExampleFile(example.file), on: .module, chunk: chunk(model))
             {}
             for (index, score) in scores.enumerated() {
                 lowest[index % findings] = min(lowest[index % findings], score)

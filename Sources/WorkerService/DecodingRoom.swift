@@ -80,19 +80,12 @@ final class DecodingRoom: Sendable {
 
     private func run(_ seat: DecoderSeat) {
         _ = decoded { () throws(DecoderError) in try seat.start() }
-        if let layers = seat.layers, board.decoderStarted(layers) { tell(layers) }
+        if let layers = seat.layers, board.decoderStarted(layers) { log.tell(layers, confine: "decoders") }
         while let delivery = deliveries.take() {
             if let reading = read(delivery, seat) { events.put(.reading(reading)) }
             seat.close()
         }
         seat.stop()
-    }
-
-    private func tell(_ layers: SandboxLayers) {
-        let inForce = layers.names.joined(separator: ", ")
-        guard !layers.missing.isEmpty else { return log.info("decoders are confined by \(inForce)") }
-        let missing = layers.missing.joined(separator: ", ")
-        log.notice("decoders are confined by \(inForce); not here: \(missing) (README, “Confined processes”)")
     }
 
     /// Nil when the scorer will finish the instance, or the worker stops.
@@ -157,6 +150,7 @@ final class DecodingRoom: Sendable {
         switch choice {
         case nil: return nil
         case .ignore(let reason): return reading(.ignored(reason: reason))
+        case .setAside(let reason): return reading(.setAside(name: InstanceWork.modelSetAside, reason: reason))
         case .read(let chosen):
             switch header.image {
             case .failure(let error): return reading(.setAside(name: error.name, reason: error.description))

@@ -14,11 +14,16 @@ final class HeatMapDesk {
     private var loaded: (id: Hash, model: TorchModel)?
     /// Versions whose layer cannot be used, which was said.
     private var refused: Set<Hash> = []
+    /// Processes that came to their end, by version.
+    private var lost: [Hash: (count: Int, last: ProcessFailure)] = [:]
+    private static let mostLostProcesses = 3
+    private let shelf: ModelShelf
     private let log: Logger
     private let mayContinue: () -> Bool
 
     /// - Parameter mayContinue: waits while there is something more urgent; false when the worker stops.
-    init(log: Logger, mayContinue: @escaping () -> Bool) {
+    init(_ shelf: ModelShelf, log: Logger, mayContinue: @escaping () -> Bool) {
+        self.shelf = shelf
         self.log = log
         self.mayContinue = mayContinue
     }
@@ -28,12 +33,11 @@ final class HeatMapDesk {
     /// - Throws: `TorchError`, `.cancelled` when the worker stops, or what reading the parameters throws.
     func heatMap(_ wanted: LiveModel, input: [Float], finding: String) throws -> HeatMap? {
         guard let index = wanted.manifest.findings.firstIndex(where: { $0.name == finding }) else { return nil }
-        guard mayContinue() else { throw TorchError.cancelled }
-        TorchModel.useThreads(1)
-        let model = try model(wanted)
-        if wanted.manifest.masks != nil { return try model.masks(of: input)[index].relevance.flatMap(HeatMap.init) }
-        if let map = try activationMap(model, wanted, input, index) { return HeatMap(map) }
-        return try model.occlusion(of: input, finding: index, mayContinue: mayContinue).flatMap(HeatMap.init)
+        return try ask(wanted) { model in
+            if wanted.manifest.masks != nil { return try model.masks(of: input)[index].relevance.flatMap(HeatMap.init) }
+            if let map = try activationMap(model, wanted, input, index) { return HeatMap(map) }
+            return try model.occlusion(of: input, finding: index, mayContinue: mayContinue).flatMap(HeatMap.init)
+        }
     }
 
     /// Gives the memory of the model back.
@@ -41,9 +45,23 @@ final class HeatMapDesk {
 
     /// What a segmentation model sees in a slice: a mask for each of its findings. Throws as `heatMap` does.
     func masks(_ wanted: LiveModel, input: [Float]) throws -> [SegmentationMask] {
+        try ask(wanted) { try $0.masks(of: input) }
+    }
+
+    /// A model whose processes come to their end over and over is not asked any more.
+    private func ask<Answer>(_ wanted: LiveModel, _ body: (TorchModel) throws -> Answer) throws -> Answer {
         guard mayContinue() else { throw TorchError.cancelled }
-        TorchModel.useThreads(1)
-        return try model(wanted).masks(of: input)
+        if let lost = lost[wanted.id], lost.count >= Self.mostLostProcesses { throw TorchError.process(lost.last) }
+        do {
+            return try body(model(wanted))
+        } catch TorchError.process(let failure) {
+            loaded = nil
+            if failure.kind == .forbidden {
+                shelf.setAside(wanted.version.package, name: wanted.manifest.name, because: failure.reason)
+            }
+            lost[wanted.id] = ((lost[wanted.id]?.count ?? 0) + 1, failure)
+            throw TorchError.process(failure)
+        }
     }
 
     /// Nil when the package names no layer, or one that says nothing.
@@ -65,7 +83,8 @@ final class HeatMapDesk {
         if let loaded, loaded.id == wanted.id { return loaded.model }
         // Two big models need not be in memory at once.
         loaded = nil
-        let model = try TorchModel(file: wanted.modelFile, manifest: wanted.manifest)
+        let model = try TorchModel(
+            file: wanted.modelFile, manifest: wanted.manifest, in: shelf.sandbox, pace: .patient)
         try model.setParameters(try Safetensors.read(wanted.parametersFile))
         loaded = (wanted.id, model)
         return model

@@ -25,7 +25,6 @@ struct HeldOutScoring {
             )
         }
         guard let live, let manifest, !examples.isEmpty else { return 0 }
-        TorchModel.useThreads(1)
         let model = try shelf.load(live, manifest)
         var count = 0
         for start in stride(from: 0, to: examples.count, by: Self.mostAtOnce) {
@@ -33,7 +32,7 @@ struct HeldOutScoring {
             for example in examples[start..<min(start + Self.mostAtOnce, examples.count)] {
                 guard mayContinue() else { break }
                 // A file that cannot be read is noted as such, and not tried at every look.
-                let slices = try? model.score(ExampleFile(store.examples.appending(path: example.file)))
+                let slices = try Self.scores(model, store.examples.appending(path: example.file))
                 let values = slices.map { manifest.studyProbabilities($0) }
                 let names = manifest.findings.enumerated().map { ($1.name, values?[$0]) }
                 scored.append((example.study, Dictionary(names, uniquingKeysWith: { $1 })))
@@ -48,5 +47,17 @@ struct HeldOutScoring {
             count += scored.count
         }
         return count
+    }
+
+    /// Nil for an example that cannot be read or scored.
+    private static func scores(_ model: TorchModel, _ file: URL) throws(TorchError) -> [Float]? {
+        do throws(TorchError) {
+            return try model.score(ExampleFile(file))
+        } catch {
+            switch error {
+            case .process, .unavailable, .cancelled: throw error
+            default: return nil
+            }
+        }
     }
 }

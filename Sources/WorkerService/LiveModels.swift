@@ -12,12 +12,37 @@ final class LiveModels: Sendable {
     private struct State {
         var live: [LiveModel] = []
         var pinned: [StudyKey: [LiveModel]] = [:]
+        /// Packages that run no more, and why.
+        var setAside: [Hash: String] = [:]
+
+        var running: [LiveModel] { live.filter { setAside[$0.version.package] == nil } }
     }
 
     private let state = Mutex(State())
 
     /// The versions that read new studies, by package name.
-    var all: [LiveModel] { state.withLock { $0.live } }
+    var all: [LiveModel] { state.withLock { $0.running } }
+
+    /// The live versions that run no more, and why.
+    var setAside: [(model: LiveModel, reason: String)] {
+        state.withLock { state in
+            state.live.compactMap { model in state.setAside[model.version.package].map { (model, $0) } }
+        }
+    }
+
+    /// Why no version of a package runs any more; nil: they run.
+    func reasonSetAside(_ package: Hash) -> String? { state.withLock { $0.setAside[package] } }
+
+    /// No version of a package runs from now on, whatever is live.
+    ///
+    /// - Returns: false when it was set aside already.
+    func setAside(_ package: Hash, because reason: String) -> Bool {
+        state.withLock { state in
+            guard state.setAside[package] == nil else { return false }
+            state.setAside[package] = reason
+            return true
+        }
+    }
 
     func replace(with models: [LiveModel]) {
         state.withLock { $0.live = models.sorted { $0.manifest.name < $1.manifest.name } }
@@ -35,6 +60,8 @@ final class LiveModels: Sendable {
         case read([LiveModel])
         /// No version takes it; the text says why.
         case ignore(String)
+        /// A version takes it that runs no more; the text says why.
+        case setAside(String)
     }
 
     /// The versions that read an instance.
@@ -47,17 +74,21 @@ final class LiveModels: Sendable {
             let pinned = state.pinned[traits.study] ?? stored
             var chosen: [LiveModel] = []
             var refusals: [String] = []
+            var setAside: [String] = []
             for live in state.live {
                 let model = pinned.first { $0.version.package == live.version.package } ?? live
                 let refusal = model.manifest.takes.refusal(
                     modality: traits.modality, bodyPart: traits.bodyPart, sopClassUID: traits.sopClassUID)
                 if let refusal {
                     if !refusals.contains(refusal) { refusals.append(refusal) }
+                } else if let reason = state.setAside[model.version.package] {
+                    setAside.append("model \(model.manifest.name) set aside: \(reason)")
                 } else {
                     chosen.append(model)
                 }
             }
             guard !chosen.isEmpty else {
+                if !setAside.isEmpty { return .setAside(setAside.joined(separator: "; ")) }
                 return .ignore(
                     refusals.isEmpty ? "no model is live" : "no live model takes \(refusals.joined(separator: " or "))")
             }

@@ -5,10 +5,10 @@ import Torch
 import WorkerStore
 
 extension ModelShelf {
-    /// A version's model with its parameters, for the calling thread alone.
+    /// A version's model with its parameters, for the calling thread alone, which has time.
     func load(_ row: VersionRow, _ manifest: Manifest) throws -> TorchModel {
         let file = directory(row.version.package).appending(path: ModelPackage.modelPath)
-        let model = try TorchModel(file: file, manifest: manifest)
+        let model = try TorchModel(file: file, manifest: manifest, in: sandbox, pace: .patient)
         try model.setParameters(try Safetensors.read(parametersFile(row.version.parameters)))
         return model
     }

@@ -9,13 +9,18 @@ import WorkerStore
 
 /// Installed packages and parameters on disk, and which versions of them are live.
 final class ModelShelf: Sendable {
+    /// Where the models of its packages run.
+    let sandbox: ModelSandbox
     private let store: WorkerStore
     private let models: LiveModels
     private let log: Logger
     private let now: @Sendable () -> Int64
     private let onChange = Mutex<@Sendable ([LiveModel]) -> Void>({ _ in })
 
-    init(store: WorkerStore, models: LiveModels, log: Logger, timepiece: Timepiece) {
+    init(
+        store: WorkerStore, models: LiveModels, sandbox: ModelSandbox = .standard, log: Logger, timepiece: Timepiece
+    ) {
+        self.sandbox = sandbox
         self.store = store
         self.models = models
         self.log = log
@@ -55,6 +60,23 @@ final class ModelShelf: Sendable {
         models.replace(with: live)
         onChange.withLock { $0 }(live)
     }
+
+    /// No version of a package runs any more, until the worker starts again or an administrator enables it.
+    ///
+    /// - Parameter name: of the package.
+    func setAside(_ package: Hash, name: String, because reason: String) {
+        guard models.setAside(package, because: reason) else { return }
+        log.error("model \(name) (package \(package.short)) is set aside: \(reason)")
+        do {
+            try store.write {
+                try $0.audit("model-set-aside", ["package": package.hex, "model": name, "why": reason])
+            }
+        } catch {
+            log.error("that a model was set aside cannot be noted in the audit log: \(error)")
+        }
+    }
+
+    func reasonSetAside(_ package: Hash) -> String? { models.reasonSetAside(package) }
 
     /// - Parameter body: called now and after every refresh with what is live, on any thread.
     func whenLiveChanges(_ body: @escaping @Sendable ([LiveModel]) -> Void) {
@@ -133,7 +155,7 @@ final class ModelShelf: Sendable {
     /// The version with the parameters inside the package; reads them from the model where the package lacks the file.
     private func ownVersion(of package: ModelPackage) throws -> ModelVersion {
         if let version = package.version { return version }
-        let model = try TorchModel(package: package)
+        let model = try TorchModel(package: package, in: sandbox)
         let data = Safetensors.encode(try model.parameters())
         let hash = Hash(of: data)
         try data.write(to: parametersFile(hash), options: .atomic)

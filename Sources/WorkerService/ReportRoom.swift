@@ -64,7 +64,7 @@ final class ReportRoom: @unchecked Sendable {
     /// Flags that could not be worked on a moment ago, and when to look at them again.
     private var putOff: [String: Int64] = [:]
     private var sentAt: [String: Int64] = [:]
-    private lazy var heatMaps = HeatMapDesk(log: log) { [unowned self] in giveWay() }
+    private lazy var heatMaps = HeatMapDesk(shelf, log: log) { [unowned self] in giveWay() }
     /// What each gateway said in its hello that it still knows.
     private var books: [String: ReceiptBook] = [:]
 
@@ -287,12 +287,12 @@ final class ReportRoom: @unchecked Sendable {
         try finish(row, outcome)
     }
 
-    /// True for an error that says nothing about the study: the worker stops, or no decoder can be started now.
+    /// True for an error that says nothing about the study: the worker stops, or no process can be started now.
     private func passes(_ error: any Error, _ row: FlagRow) -> Bool {
         switch error {
         case TorchError.cancelled, DecoderError.interrupted: return true
-        case DecoderError.unavailable(let reason):
-            log.error("no decoder can be started: \(reason); trying again")
+        case DecoderError.unavailable, TorchError.unavailable:
+            log.error("\(error); trying again")
             putOff[row.flag + row.study.gateway] = timepiece.monotonic() + Self.retryMilliseconds
             return true
         default: return false
@@ -354,6 +354,8 @@ final class ReportRoom: @unchecked Sendable {
             heatMap = try heatMaps.heatMap(model, input: slice.input, finding: finding.finding)
         } catch TorchError.cancelled {
             throw TorchError.cancelled
+        } catch TorchError.unavailable(let reason) {
+            throw TorchError.unavailable(reason: reason)
         } catch {
             log.warning("model \(model.manifest.name) \(model.id.short) gives no heat map: \(error)")
         }

@@ -21,8 +21,13 @@ final class InstanceWork: Sendable {
         var openJobs = 0
         var isQueued = false
         var scores: [InstanceReading.Score]
+        /// Indices of versions that run no more.
+        var withoutModels: Set<Int> = []
         var failure: (name: String, reason: String)?
     }
+
+    /// Why an instance has no score when none of its models runs any more.
+    static let modelSetAside = "model-set-aside"
 
     let models: [LiveModel]
     private let arrival: Arrival
@@ -82,9 +87,22 @@ final class InstanceWork: Sendable {
         }
     }
 
+    /// The job's model runs no more: the instance is what its other models say, if it has others.
+    func modelSetAside(_ job: ScoringJob, reason: String) -> InstanceReading? {
+        state.withLock { state in
+            state.withoutModels.insert(job.modelIndex)
+            if state.withoutModels.count == models.count {
+                state.failure = state.failure ?? (Self.modelSetAside, reason)
+            }
+            state.openJobs -= 1
+            return reading(state)
+        }
+    }
+
     private func reading(_ state: State) -> InstanceReading? {
         guard state.isQueued, state.openJobs == 0 else { return nil }
-        var outcome = InstanceReading.Outcome.scored(state.scores)
+        let kept = state.scores.indices.filter { !state.withoutModels.contains($0) }.map { state.scores[$0] }
+        var outcome = InstanceReading.Outcome.scored(kept)
         if let failure = state.failure { outcome = .setAside(name: failure.name, reason: failure.reason) }
         return InstanceReading(arrival: arrival, identity: identity, outcome: outcome)
     }

@@ -41,7 +41,9 @@ final class StatusBoard: Sendable {
         var setAside: [String: Int] = [:]
         var documents = StatusDocument.Documents()
         var decoderFailures: [String: Int] = [:]
+        var modelFailures: [String: Int] = [:]
         var decoderLayers: SandboxLayers?
+        var modelLayers: SandboxLayers?
         /// By `LiveModel.id`.
         var scoring: [Hash: ScoringTimes] = [:]
         var database = StatusDocument.Databases(setAside: 0)
@@ -89,6 +91,22 @@ final class StatusBoard: Sendable {
         state.withLock { state in
             defer { state.decoderLayers = layers }
             return state.decoderLayers != layers
+        }
+    }
+
+    /// A model process runs, confined by these layers. True when that is news.
+    func modelStarted(_ layers: SandboxLayers) -> Bool {
+        state.withLock { state in
+            defer { state.modelLayers = layers }
+            return state.modelLayers != layers
+        }
+    }
+
+    /// A model process died, hung or tried something forbidden.
+    func modelProcessFailed(_ name: String) {
+        state.withLock { state in
+            state.modelFailures[name, default: 0] += 1
+            state.hasChanged = true
         }
     }
 
@@ -149,7 +167,12 @@ final class StatusBoard: Sendable {
     }
 
     /// The payload of `model-status`.
-    func document(store: WorkerStore, models: [LiveModel], figures: SiteFigures, queued: Int) -> Data {
+    ///
+    /// - Parameter setAside: models that run no more, and why.
+    func document(
+        store: WorkerStore, models: [LiveModel], setAside: [(model: LiveModel, reason: String)] = [],
+        figures: SiteFigures, queued: Int
+    ) -> Data {
         let scoring = state.withLock { state in
             let ids = Set(models.map(\.id))
             state.scoring = state.scoring.filter { ids.contains($0.key) }
@@ -171,8 +194,14 @@ final class StatusBoard: Sendable {
                 database: state.database,
                 connections: StatusDocument.Connections(refused: refused), setAside: state.setAside,
                 documents: state.documents,
-                decoderFailures: state.decoderFailures,
-                sandbox: state.decoderLayers.map { StatusDocument.Sandbox(inForce: $0.names, missing: $0.missing) },
+                decoderFailures: state.decoderFailures, modelFailures: state.modelFailures,
+                modelsSetAside: setAside.map {
+                    .init(
+                        name: $0.model.manifest.name, package: $0.model.version.package.hex,
+                        version: $0.model.id.hex, reason: $0.reason)
+                },
+                sandbox: state.decoderLayers.map { .init(inForce: $0.names, missing: $0.missing) },
+                modelSandbox: state.modelLayers.map { .init(inForce: $0.names, missing: $0.missing) },
                 queue: StatusDocument.Queue(instances: queued),
                 results: results.map { .init(due: $0.due, unsent: $0.unsent, failed: $0.failed) })
         }

@@ -94,10 +94,18 @@ struct StatusDocument: Encodable {
         var lastSetAside: Last?
     }
 
-    /// The layers that confine a decoder, and those that this system lacks.
+    /// The layers that confine a decoder or a model, and those that this system lacks.
     struct Sandbox: Encodable {
         var inForce: [String]
         var missing: [String]
+    }
+
+    /// A live version whose model runs no more.
+    struct ModelSetAside: Encodable {
+        var name: String
+        var package: String
+        var version: String
+        var reason: String
     }
 
     /// At the endpoint for gateways.
@@ -115,8 +123,13 @@ struct StatusDocument: Encodable {
     var documents: Documents
     /// Decoder processes that were replaced since the worker started, by the name of the reason.
     var decoderFailures: [String: Int]
+    /// Model processes that died, hung or tried something forbidden since the worker started, by the name of the reason.
+    var modelFailures: [String: Int]
+    var modelsSetAside: [ModelSetAside]
     /// Nil before the first decoder has started.
     var sandbox: Sandbox?
+    /// The same for models.
+    var modelSandbox: Sandbox?
     var queue: Queue
     /// Nil while the database cannot be read.
     var results: Results?

@@ -187,6 +187,8 @@ extension StudyDesk {
     ) throws {
         guard let study = studies[key] else { return }
         for reading in study.readings.values where reading.study.slices > 0 {
+            // A model that was set aside has not seen every slice.
+            if models.reasonSetAside(reading.model.version.package) != nil { continue }
             let told = try tell(reading, of: study, .final, because: reason, &effects, transaction)
             if settings.results != .off {
                 try transaction.requestReport(told.flag, always: told.hasReport)

@@ -17,7 +17,12 @@ final class TrainingRoom: Sendable {
         var failed: [String: Int64] = [:]
         /// The last decision up to which every held-out study was scored, by package.
         var scored: [Hash: Int64] = [:]
+        /// Model processes that came to their end here, by package.
+        var lostProcesses: [Hash: Int] = [:]
     }
+
+    /// A package that lost so many processes here is left alone until the worker starts again; it may well score.
+    private static let mostLostProcesses = 3
 
     /// Training goes on for a moment at least this often, even when instances never stop coming. A moment of a large
     /// network lasts a second, and the pause after it is longer, so that training gets a tenth of the time then.
@@ -95,39 +100,67 @@ final class TrainingRoom: Sendable {
             _ = bell.take(upTo: 16, milliseconds: 2000)
             if isStopping.load(ordering: .relaxed) { return }
             let packages = (try? store.read { try $0.activePackages() }) ?? []
-            for package in packages {
-                if !package.isPinned { judge(package.package) }
-                scoreHeldOut(package.package)
+            for package in packages where isWorthIt(package.package) {
+                if !package.isPinned { judge(package) }
+                scoreHeldOut(package)
                 if let round = state.withLock({ $0.rounds[package.package] }) { train(package, round) }
             }
         }
     }
 
+    private func isWorthIt(_ package: Hash) -> Bool {
+        shelf.reasonSetAside(package) == nil
+            && state.withLock { $0.lostProcesses[package] ?? 0 } < Self.mostLostProcesses
+    }
+
+    /// - Returns: whether the error is the end of a model's process, and it is worth another try.
+    private func note(_ error: any Error, of row: PackageRow) -> Bool {
+        guard case TorchError.process(let failure) = error else { return false }
+        if failure.kind == .forbidden {
+            shelf.setAside(row.package, name: row.name, because: failure.reason)
+            return false
+        }
+        let count = state.withLock { state in
+            state.lostProcesses[row.package, default: 0] += 1
+            return state.lostProcesses[row.package] ?? 0
+        }
+        guard count >= Self.mostLostProcesses else { return true }
+        log.error("model \(row.name) is neither trained nor judged until the worker starts again: \(failure)")
+        return false
+    }
+
     // MARK: Judging
 
-    private func judge(_ package: Hash) {
+    private func judge(_ row: PackageRow) {
         let versionGuard = VersionGuard(
             store: store, shelf: shelf, log: log, now: timepiece.unix, floor: limits.guardFloor)
         do {
-            guard let decided = try versionGuard.judge(package: package, mayContinue: { self.giveWay() }) else {
+            guard let decided = try versionGuard.judge(package: row.package, mayContinue: { self.giveWay() }) else {
                 return
             }
             if decided.state == .live { try shelf.refresh() }
             board.versionsChanged()
             onDecision.withLock { $0 }()
+        } catch TorchError.cancelled {
+            return
         } catch {
+            _ = note(error, of: row)
             log.error("a new version cannot be judged: \(error)")
         }
     }
 
-    private func scoreHeldOut(_ package: Hash) {
+    private func scoreHeldOut(_ row: PackageRow) {
+        let package = row.package
         do {
             let decision = try store.read { try $0.lastDecision() }
             guard state.withLock({ $0.scored[package] }) != decision else { return }
             let scoring = HeldOutScoring(store: store, shelf: shelf)
             if try scoring.run(package: package, mayContinue: { self.giveWay() }) > 0 { onScores.withLock { $0 }() }
             state.withLock { $0.scored[package] = decision }
+        } catch TorchError.cancelled {
+            return
         } catch {
+            _ = note(error, of: row)
             log.error("held-out studies cannot be scored: \(error)")
         }
     }
@@ -165,6 +198,8 @@ final class TrainingRoom: Sendable {
             board.update { $0 = StatusBoard.Training() }
             log.info("round \(round.round): training was stopped")
         } catch {
+            // The cause may lie outside the model: the kernel ran out of memory, somebody stopped the process.
+            if note(error, of: row) { state.withLock { $0.failed[name] = nil } }
             board.update { $0 = StatusBoard.Training(state: "failed", round: round.round, problem: "\(error)") }
             log.error("round \(round.round): training failed: \(error)")
         }
@@ -181,7 +216,7 @@ final class TrainingRoom: Sendable {
             return TrainingExample(file: file, labels: manifest.findings.map { example.labels[$0.name] })
         }
         let base = try Safetensors.read(shelf.parametersFile(round.base.parameters))
-        let trainer = Trainer(package: package, plan: TrainingPlan(manifest.training, round: round))
+        let trainer = Trainer(package: package, plan: TrainingPlan(manifest.training, round: round), in: shelf.sandbox)
         let outcome = try IdleThread.run {
             try trainer.train(
                 from: base, on: examples,

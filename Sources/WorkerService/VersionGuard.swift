@@ -127,12 +127,11 @@ struct VersionGuard {
         let held = Set(labelled.map(\.file))
         let examples = labelled + newest.filter { !held.contains($0.file) }
         let recentFiles = Set(newest.map(\.file))
-        TorchModel.useThreads(1)
         let liveModel = try shelf.load(live, manifest)
-        let candidateModel: TorchModel
+        var candidateModel: TorchModel
         do {
             candidateModel = try shelf.load(candidate, manifest)
-        } catch {
+        } catch  where Self.isOwn(error) {
             return .failure("\(error)")
         }
         var scored: [Scored] = []
@@ -143,8 +142,9 @@ struct VersionGuard {
             let liveScores = manifest.studyProbabilities(try liveModel.score(file))
             let candidateScores: [Double]
             do {
-                candidateScores = manifest.studyProbabilities(try candidateModel.score(file))
-            } catch {
+                candidateScores = manifest.studyProbabilities(
+                    try score(file, candidate, manifest, with: &candidateModel))
+            } catch  where Self.isOwn(error) {
                 return .failure("\(error)")
             }
             let cases = findings.enumerated().compactMap { index, finding in
@@ -175,6 +175,27 @@ struct VersionGuard {
             }, uniquingKeysWith: { $1 })
         return .success(
             GuardJudgement(cases: scored.flatMap(\.cases), recent: recent, thresholds: thresholds, rule: rule), scored)
+    }
+
+    /// In a second process where one ended, because the cause may lie outside the version.
+    private func score(
+        _ file: ExampleFile, _ version: VersionRow, _ manifest: Manifest, with model: inout TorchModel
+    ) throws -> [Float] {
+        do {
+            return try model.score(file)
+        } catch TorchError.process(let failure) where failure.kind != .forbidden {
+            model = try shelf.load(version, manifest)
+            return try model.score(file)
+        }
+    }
+
+    /// Whether an error is a reason to refuse the version. A forbidden act is one to set the whole package aside.
+    private static func isOwn(_ error: any Error) -> Bool {
+        switch error {
+        case TorchError.cancelled, TorchError.unavailable: false
+        case TorchError.process(let failure): failure.kind != .forbidden
+        default: true
+        }
     }
 
     // MARK: A version that goes live

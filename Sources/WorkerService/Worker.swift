@@ -2,6 +2,7 @@
 import Federation
 import Foundation
 import Logging
+import Torch
 import WorkerStore
 import ZeroMQ
 
@@ -17,6 +18,7 @@ public final class Worker: Sendable {
     private let log: Logger
     private let lock: StateLock
     private let store: WorkerStore
+    private let sandbox: ModelSandbox
     private let link: GatewayLink
     private let deliveries: Conveyor<Delivery>
     private let jobs: Conveyor<ScoringJob>
@@ -74,11 +76,18 @@ public final class Worker: Sendable {
         let packages = try store.recoverPackages(at: timepiece.unix())
         if packages > 0 { log.notice("packages that the database lacked, back from their copy: \(packages)") }
         let models = LiveModels()
-        let shelf = ModelShelf(store: store, models: models, log: log, timepiece: timepiece)
+        let board = StatusBoard(isFederated: settings.hub != nil)
+        let sandbox = ModelSandbox(
+            try settings.modelProcesses(),
+            onStart: { layers in if board.modelStarted(layers) { log.tell(layers, confine: "models") } },
+            onFailure: { failure in
+                log.warning("\(failure)")
+                board.modelProcessFailed(failure.kind.rawValue)
+            })
+        self.sandbox = sandbox
+        let shelf = ModelShelf(store: store, models: models, sandbox: sandbox, log: log, timepiece: timepiece)
         try shelf.installNamed(settings.packages)
         try shelf.refresh()
-
-        let board = StatusBoard(isFederated: settings.hub != nil)
         board.refreshSetAside(store)
         board.refreshDocuments(store)
         board.databasesSetAside(store.setAsides())
@@ -116,7 +125,7 @@ public final class Worker: Sendable {
             self.desk = desk
             try starting(.scorer)
             let scorer = try Scorer(
-                settings: settings, jobs: jobs, events: events, models: models, board: board, log: log)
+                settings: settings, jobs: jobs, events: events, models: models, shelf: shelf, board: board, log: log)
             self.scorer = scorer
             started.add {
                 jobs.close()
@@ -194,6 +203,7 @@ public final class Worker: Sendable {
         jobs.close()
         events.close()
         reports.close()
+        sandbox.interrupt()
         decoding.stop()
         scorer.stop()
         desk.stop()

@@ -10,6 +10,9 @@ extension WorkerSettings {
         case decodeSeconds = "decode_seconds"
         case decodeMegabytes = "decode_megabytes"
         case instanceMegabytes = "instance_megabytes"
+        case modelProcess = "model_process"
+        case modelSeconds = "model_seconds"
+        case modelMegabytes = "model_megabytes"
         case batchSlices = "batch_slices"
         case quietSeconds = "quiet_seconds"
         case quietSecondsByModality = "quiet_seconds_by_modality"
@@ -92,6 +95,9 @@ extension WorkerSettings {
         decodeSeconds = try values.number(Key.decodeSeconds.rawValue) ?? decodeSeconds
         decodeMegabytes = try values.integer(Key.decodeMegabytes.rawValue) ?? decodeMegabytes
         instanceMegabytes = try values.integer(Key.instanceMegabytes.rawValue) ?? instanceMegabytes
+        modelProcess = try path(.modelProcess)
+        modelSeconds = try values.number(Key.modelSeconds.rawValue) ?? modelSeconds
+        modelMegabytes = try values.integer(Key.modelMegabytes.rawValue) ?? modelMegabytes
         batchSlices = try values.integer(Key.batchSlices.rawValue) ?? batchSlices
         quietSeconds = try values.number(Key.quietSeconds.rawValue) ?? quietSeconds
         quietSecondsByModality = try values.numbers(Key.quietSecondsByModality.rawValue)

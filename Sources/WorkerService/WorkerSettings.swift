@@ -4,6 +4,7 @@ import Foundation
 import Results
 import Sandbox
 import Statements
+import Torch
 import Triage
 import Wire
 import ZeroMQ
@@ -39,6 +40,12 @@ public struct WorkerSettings: Sendable, Equatable {
     public var sandbox = SandboxPolicy.required
     /// Larger instances are set aside.
     public var instanceMegabytes = 1024
+    /// The executable that runs models; nil: `gantry-model` beside the running program.
+    public var modelProcess: URL?
+    /// A model that is silent for so long over one batch is ended.
+    public var modelSeconds = 30.0
+    /// Memory that each model process may use for itself.
+    public var modelMegabytes = 8192
     /// Slices scored in one go at most.
     public var batchSlices = 16
     /// A study without a count of its own is complete when nothing came for so long.
@@ -124,6 +131,18 @@ public struct WorkerSettings: Sendable, Equatable {
             instanceBytes: instanceMegabytes << 20, elements: expectedCounts.map(\.element), sandbox: sandbox)
     }
 
+    /// - Throws: `SettingsError` when the executable is not there.
+    func modelProcesses() throws(SettingsError) -> ModelSandbox.Settings {
+        let executable = modelProcess?.path ?? ModelSandbox.Settings.executableBeside
+        guard access(executable, X_OK) == 0 else {
+            throw .badValue(
+                key: "model_process", expected: "the executable gantry-model; there is none at \(executable)")
+        }
+        return ModelSandbox.Settings(
+            executable: executable, answerSeconds: modelSeconds, privateBytes: modelMegabytes << 20,
+            policy: sandbox)
+    }
+
     /// - Throws: `CodeMap.FileError` when the file cannot be used.
     func codes() throws(CodeMap.FileError) -> CodeMap {
         guard let labelCodes else { return .standard }
@@ -157,6 +176,8 @@ public struct WorkerSettings: Sendable, Equatable {
         try require((0.1...3600).contains(decodeSeconds), "decode_seconds", "0.1 to 3600 seconds")
         try require((64...1 << 20).contains(decodeMegabytes), "decode_megabytes", "64 to 1048576")
         try require((1...4096).contains(instanceMegabytes), "instance_megabytes", "1 to 4096")
+        try require((0.1...3600).contains(modelSeconds), "model_seconds", "0.1 to 3600 seconds")
+        try require((256...1 << 20).contains(modelMegabytes), "model_megabytes", "256 to 1048576")
         try require((1...1024).contains(batchSlices), "batch_slices", "1 to 1024")
         try require((0...86_400).contains(quietSeconds), "quiet_seconds", "0 to 86400 seconds")
         try require(

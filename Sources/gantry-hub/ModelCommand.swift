@@ -4,6 +4,7 @@ import Foundation
 import HubService
 import HubStore
 import ModelPackage
+import Torch
 
 /// `gantry-hub model`.
 struct ModelCommand: ParsableCommand {
@@ -17,8 +18,9 @@ struct ModelCommand: ParsableCommand {
             commandName: "add", abstract: "Take a model package in and offer it to all sites.",
             discussion: """
                 The package needs \(ModelPackage.parametersPath), the parameters that the first round starts from;
-                gantry model new writes it, and gantry model prepare adds it to a package from PyTorch. Check the
-                package with gantry model check before: the hub itself never runs a model.
+                gantry model new writes it, and gantry model prepare adds it to a package from PyTorch. The model is
+                tried as gantry model check does, without training, in a process of its own that reaches nothing
+                (gantry-model, installed beside gantry-hub); the hub itself never runs a model.
                 """)
 
         @OptionGroup var state: StateOption
@@ -29,6 +31,7 @@ struct ModelCommand: ParsableCommand {
         func run() throws {
             let store = try state.open()
             let package = try ModelPackage(directory: URL(filePath: package, directoryHint: .isDirectory))
+            try Self.check(package)
             let isNew = try store.addModel(package, atMilliseconds: wallClock())
             let size = ByteCountFormatStyle().format(Int64(package.files.reduce(0) { $0 + $1.bytes }))
             print(
@@ -37,6 +40,17 @@ struct ModelCommand: ParsableCommand {
                 Package \(package.hash.short), \(package.files.count) files, \(size)
                 Version \(package.version?.id.short ?? "-")
                 """)
+        }
+
+        private static func check(_ package: ModelPackage) throws {
+            guard let failed = ModelCheck.run(package, trains: false).first(where: { !$0.passed }) else { return }
+            let fix = failed.fix.map { "\nWhat to do: \($0)" } ?? ""
+            throw ModelRefused(text: "\(package.manifest.name) is not taken in: \(failed.name): \(failed.text)\(fix)")
+        }
+
+        private struct ModelRefused: Error, CustomStringConvertible {
+            var text: String
+            var description: String { text }
         }
     }
 

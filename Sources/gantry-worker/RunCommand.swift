@@ -13,7 +13,8 @@ struct RunCommand: AsyncParsableCommand {
             Settings come from a JSON file (--config) and from options; options win. Keys of the file: name, endpoint,
             key, gateways, state, packages, threads, nice, decode_threads, decoder, decode_seconds, decode_megabytes,
             sandbox (“required”, or “reduced” for a kernel without seccomp),
-            instance_megabytes, batch_slices, quiet_seconds, quiet_seconds_by_modality,
+            instance_megabytes, model_process, model_seconds, model_megabytes, batch_slices, quiet_seconds,
+            quiet_seconds_by_modality,
             counted_quiet_seconds, expected_counts, memory_megabytes, example_megabytes, held_out_share, resend_seconds,
             status_seconds, results, label_codes, hub, hub_key, site_key, hub_seconds, transcript,
             and what no package and no hub can change: guard_margin_most, guard_tolerance_most, held_out_labels_least,
@@ -97,7 +98,9 @@ struct RunCommand: AsyncParsableCommand {
             let worker = try WorkerKeeper(settings: settings, log: log)
             let group = ServiceGroup(
                 configuration: .init(
-                    services: [.init(service: worker)], gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
+                    // The last one hears of the shutdown first.
+                    services: [.init(service: worker), .init(service: ShutdownDeadline(log: log))],
+                    gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
             try await group.run()
         } catch {
             log.critical("\(error)")

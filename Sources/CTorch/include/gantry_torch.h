@@ -62,12 +62,16 @@ typedef struct gantry_torch_optimiser {
     double longest_gradient;
 } gantry_torch_optimiser;
 
-/* Threads that libtorch uses for one operation called from this thread. */
-void gantry_torch_set_threads(int32_t threads);
+/*
+ * Lets libtorch use `threads` threads for one operation called from this thread, and multiplies and convolves a little,
+ * forwards and backwards, so that it and the libraries below it have read what they want to know of the machine and
+ * started their threads.
+ */
+int32_t gantry_torch_begin(int32_t threads, char *error, size_t error_capacity);
 
-/* Reads a TorchScript file and puts the module into evaluation mode. */
+/* Reads a TorchScript file that lies in memory and puts the module into evaluation mode. */
 int32_t gantry_torch_model_load(
-    const char *path, gantry_torch_model **model, char *error, size_t error_capacity);
+    const void *file, size_t bytes, gantry_torch_model **model, char *error, size_t error_capacity);
 
 /*
  * The schema of libtorch's `index`th operator as a text, and whether a model may use it (`gantry_torch_model_load` refuses
@@ -156,15 +160,13 @@ int32_t gantry_torch_trainer_step(
     gantry_torch_trainer *trainer, double learning_rate, char *error, size_t error_capacity);
 
 /*
- * The small-cnn architecture as a TorchScript file. Channel counts of its convolutions are `widths` (`stages` of them,
- * each a multiple of 8); every stage halves height and width.
+ * The small-cnn architecture as a TorchScript file: its bytes, if `capacity` is enough for them. Channel counts of its
+ * convolutions are `widths` (`stages` of them, each a multiple of 8); every stage halves height and width.
  */
 int32_t gantry_torch_make_small_cnn(
-    const char *path, int64_t channels, int64_t findings, const int64_t *widths, size_t stages, uint64_t seed,
-    char *error, size_t error_capacity);
+    int64_t channels, int64_t findings, const int64_t *widths, size_t stages, uint64_t seed, void *file, size_t capacity,
+    size_t *bytes, char *error, size_t error_capacity);
 
-/* float to IEEE half precision, rounded to nearest even. */
-void gantry_torch_to_half(const float *values, uint16_t *halves, size_t count);
 
 #ifdef __cplusplus
 }
