@@ -275,9 +275,9 @@ let package = Package(
         .testTarget(
             name: "WorkerTests",
             dependencies: [
-                "Decoding", "Federation", "Imaging", "ModelPackage", "Phantoms", "Results", "Statements", "Statistics",
-                "Tensors",
-                "Torch", "Triage", "Wire", "WorkerService", "WorkerStore", "ZeroMQ", "gantry-decoder", "gantry-model",
+                "Audit", "Decoding", "Federation", "Imaging", "ModelPackage", "Phantoms", "Results", "Statements",
+                "Statistics", "Tensors", "Torch", "Triage", "Wire", "WorkerService", "WorkerStore", "ZeroMQ",
+                "gantry-decoder", "gantry-model",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: strict),
         .testTarget(

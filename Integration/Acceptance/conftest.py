@@ -64,7 +64,8 @@ def start(tmp_path):
 
 @pytest.fixture
 def room(start, tmp_path):
-    orthanc = start.process(Orthanc("gateway", tmp_path / "orthanc"))
+    users = {"Dr. Noor": "radiologist", "Dr. A": "radiologist"}
+    orthanc = start.process(Orthanc("gateway", tmp_path / "orthanc", users=users))
     worker = start.process(ScriptedWorker(orthanc.worker_endpoint)).start()
     orthanc.start()
     browser = start.process(Browser(tmp_path / "browser")).start()

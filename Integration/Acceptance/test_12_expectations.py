@@ -173,8 +173,9 @@ def test_5_the_log_holds_no_patient_data_at_any_level(start, package, phantoms, 
     answer(orthanc.url + "/instances", "POST", broken.read_bytes())
     flags = hospital.wait_for_flags([study.uid for study in studies])
     assert flags
-    orthanc.review(studies[0].uid, FINDING, "agree", reviewer="Dr Example")
-    answer(f"{orthanc.url}/gantry/studies/{studies[0].uid}/review", "POST", b"{")
+    orthanc.review(studies[0].uid, FINDING, "agree")
+    answer(f"{orthanc.url}/gantry/studies/{studies[0].uid}/review", "POST", b"{",
+           {"Content-Type": "application/json", "Origin": orthanc.url, **orthanc.headers()})
     hospital.worker.kill()
     orthanc.send(studies[0].files)
     orthanc.kill()
@@ -225,14 +226,15 @@ def test_6_a_long_request_holds_no_lock_of_orthancs(start, package, phantoms):
     orthanc.send(study.files)
     hospital.wait_for_flags([study.uid])
     wait_until("nothing waits", lambda: orthanc.waiting() == 0)
-    body = json.dumps({"finding": FINDING, "verdict": "agree", "reviewer": "demo"}).encode()
+    body = json.dumps({"finding": FINDING, "verdict": "agree"}).encode()
     for _ in range(5):
         # A review must reach the disk: with the database locked it waits for up to two seconds.
         database = sqlite3.connect(orthanc.folder / "gantry" / "gateway.sqlite", isolation_level=None)
         database.execute("BEGIN IMMEDIATE")
         statuses = []
         request = threading.Thread(target=lambda: statuses.append(
-            answer(f"{orthanc.url}/gantry/studies/{study.uid}/review", "POST", body)[0]))
+            answer(f"{orthanc.url}/gantry/studies/{study.uid}/review", "POST", body,
+                   {"Content-Type": "application/json", "Origin": orthanc.url})[0]))
         request.start()
         try:
             orthanc.send(phantoms[1].files[:5])

@@ -21,9 +21,11 @@ def test_a_study_is_flagged_while_the_page_is_open_and_judged_by_keyboard(start,
     # Each study is flagged, whatever the untrained model says.
     manifest["findings"][0]["threshold"] = 0.001
     (sensitive / "configs/gantry.json").write_text(json.dumps(manifest))
-    hospital = start.hospital(packages=[sensitive], worker={"results": "every"}).start()
+    hospital = start.hospital(
+        packages=[sensitive], worker={"results": "every"}, users={"Dr. Noor": "radiologist"}).start()
     page = start.process(Browser(tmp_path / "browser")).start().page
     page.resize(1280, 800)
+    page.open(hospital.orthanc.signing_in())
     page.open(hospital.orthanc.url + "/gantry/app/")
     page.wait_for("document.getElementById('empty').hidden === false", 60)
     loads = page.loads
@@ -33,10 +35,6 @@ def test_a_study_is_flagged_while_the_page_is_open_and_judged_by_keyboard(start,
     page.wait_for(f"document.querySelector('{row}')?.innerText.includes('final')", 120)
     assert page.loads == loads
 
-    page.click("#reviewer")
-    page.type("Dr. Noor")
-    page.press("Tab")
-    page.evaluate("document.activeElement.blur()")
     page.press("j")
     page.press("a")
     pressed = f"document.querySelector('{row} button[data-action^=\"agree\"]')?.getAttribute('aria-pressed') === 'true'"
@@ -58,9 +56,7 @@ def test_a_study_is_flagged_while_the_page_is_open_and_judged_by_keyboard(start,
     page.press("Escape")
     assert page.evaluate("document.getElementById('viewer').open") is False
     found = hospital.orthanc.get("/gantry/worklist")["studies"][0]
-    with urllib.request.urlopen(
-            f"{hospital.orthanc.url}/gantry/studies/{found['gateway_study']}/key-image?flag={found['flag']}",
-            timeout=30) as answer:
+    with hospital.orthanc.open(f"/gantry/studies/{found['gateway_study']}/key-image?flag={found['flag']}") as answer:
         assert answer.read(8) == b"\x89PNG\r\n\x1a\n" and answer.headers["Cache-Control"] == "no-store"
     # Taken back, also for the worker.
     page.press("u")
@@ -95,7 +91,8 @@ def test_flags_come_and_change_without_a_reload_and_an_unchanged_list_is_not_sen
     url = room.orthanc.url + "/gantry/worklist"
 
     def ask(known):
-        request = urllib.request.Request(url, headers={"If-None-Match": known} if known else {})
+        request = urllib.request.Request(
+            url, headers={**({"If-None-Match": known} if known else {}), **room.orthanc.headers()})
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, answer.headers["ETag"], answer.read()
@@ -131,7 +128,6 @@ def test_many_pages_ask_less_often_and_leave_threads_to_others(start, tmp_path):
 def test_verdicts_are_given_and_taken_back_by_keyboard(room):
     room.show(flag("1.1", [finding(0.97)]), flag("1.2", [finding(0.8)], "P2", "Doe^John"))
     room.open()
-    room.introduce("Dr. Noor")
     room.page.press("j")
     room.page.press("a")
     said(room, "Dr. Noor agreed")
@@ -189,7 +185,6 @@ def test_the_study_view_says_why_how_sure_and_who_said_what(room):
     assert room.page.evaluate("document.querySelector('.history li:has(.badge)').innerText").startswith("report")
     room.page.screenshot(PICTURES / "study-1280.png")
     # A verdict in the second model's part is about its finding.
-    room.introduce("Dr. Noor")
     room.page.click('#study button[data-action^="agree fracture"]')
     said(room, "Dr. Noor agreed", "#study")
     assert [(review["finding"], review["model_version"]) for review in wait_until(

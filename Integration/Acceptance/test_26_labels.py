@@ -25,7 +25,8 @@ def codes(tmp_path):
 
 @pytest.fixture
 def hospital(start, package, codes):
-    return start.hospital(packages=[package], worker={"label_codes": str(codes), "resend_seconds": 1}).start()
+    return start.hospital(packages=[package], worker={"label_codes": str(codes), "resend_seconds": 1},
+                          users={"Dr. One": "radiologist"}).start()
 
 
 @pytest.fixture

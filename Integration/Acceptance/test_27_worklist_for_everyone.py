@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The worklist page in every light, on a phone, with the keyboard or a screen reader alone, behind a path prefix."""
 
-import urllib.request
-
 from harness.proxy import PrefixProxy
 from harness.reading_room import MODEL, PICTURES, VALIDATION, finding, flag, said
 from harness.scripted_worker import flag_id
@@ -63,7 +61,6 @@ def test_it_is_readable_in_every_light_and_on_a_phone(room):
         flag("1.5", [finding(0.03)], "P5", "Novak^Petr", minutes=300))
     room.page.prefer(prefers_color_scheme="light")
     room.open()
-    room.introduce("Dr. Noor")
     room.page.press("j")
     room.page.press("d")
     said(room, "Dr. Noor disagreed")
@@ -174,11 +171,10 @@ def test_it_works_behind_a_path_prefix(room, start, phantoms):
     room.page.press("Escape")
     # Then the key image is; any picture of the archive can stand for it here.
     stored = room.orthanc.get(f"/instances/{instance}/simplified-tags")["SOPInstanceUID"]
-    with urllib.request.urlopen(f"{room.orthanc.url}/instances/{instance}/file", timeout=30) as answer:
+    with room.orthanc.open(f"/instances/{instance}/file") as answer:
         room.worker.result(
             stored, "key-image", flag_id(phantoms[0].uid, MODEL["version"]), phantoms[0].uid, answer.read())
     room.page.wait_for("document.querySelector('.thumb')?.getAttribute('aria-label').startsWith('Key image')", 60)
-    room.introduce("Dr. Noor")
     room.page.press("j")
     room.page.press("a")
     said(room, "Dr. Noor agreed")
@@ -190,4 +186,5 @@ def test_it_works_behind_a_path_prefix(room, start, phantoms):
     room.page.click("#gantry-flag a")
     said(room, "Intended use", "#study")
     assert room.page.evaluate("location.pathname") == "/pacs/x/gantry/app/"
-    assert proxy.strays == []
+    # The page that signs in is Orthanc's own, for which a browser asks this.
+    assert set(proxy.strays) <= {"/favicon.ico"}

@@ -17,7 +17,7 @@ CHROMIUM = "/usr/bin/chromium"
 class Browser:
     """One Chromium with a fresh profile under `folder`, and its one page."""
 
-    def __init__(self, folder, width=1280, height=800):
+    def __init__(self, folder, width=1280, height=800, options=()):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.profile = self.folder / "profile"
@@ -26,7 +26,7 @@ class Browser:
             CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
             "--disable-extensions", "--disable-background-networking", "--disable-component-update",
             "--remote-debugging-port=0", f"--user-data-dir={self.profile}", f"--window-size={width},{height}",
-            "about:blank"], self.folder / "chromium.log")
+            *options, "about:blank"], self.folder / "chromium.log")
 
     def start(self):
         self.process.start()

@@ -111,7 +111,7 @@ class Demo:
             if flag["model"]["version"] == before:
                 scores.append((probability(flag), study.present))
             verdict = "agree" if positive(flag) == study.present else "disagree"
-            hospital.orthanc.review(study.uid, FINDING, verdict, reviewer="dr-demo")
+            hospital.orthanc.review(study.uid, FINDING, verdict)
         say(f"{hospital.name}: {len(hospital.training)} studies flagged and reviewed")
         return scores
 

@@ -123,11 +123,12 @@ class Hub:
 class Hospital:
     """A gateway and its worker."""
 
-    def __init__(self, name, folder, packages=(), hub=None, gantry=None, worker=None, orthanc=None):
-        """`gantry`, `worker`, `orthanc`: settings of the plugin, the worker and Orthanc beyond the harness's own."""
+    def __init__(self, name, folder, packages=(), hub=None, gantry=None, worker=None, orthanc=None, users=None):
+        """`gantry`, `worker`, `orthanc`: settings of the plugin, the worker and Orthanc beyond the harness's own; `users`:
+        see Orthanc."""
         self.name = name
         self.folder = Path(folder)
-        self.orthanc = Orthanc(name, self.folder / "orthanc", gantry=gantry, extra=orthanc)
+        self.orthanc = Orthanc(name, self.folder / "orthanc", gantry=gantry, extra=orthanc, users=users)
         site_key = hub.enrol(name) if hub else None
         self.worker = Worker(
             f"{name}-worker", self.folder / "worker", self.orthanc.worker_endpoint, packages, hub, site_key, worker)

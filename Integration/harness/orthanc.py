@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A real Orthanc with or without the plugin, and DICOM senders."""
 
+import base64
 import json
 import re
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -18,8 +20,12 @@ STORESCU = "/usr/bin/storescu"
 class Orthanc:
     """One gateway with its own storage under `folder`."""
 
-    def __init__(self, name, folder, plugin=True, gantry=None, environment=None, extra=None):
+    PASSWORD = "a password"
+
+    def __init__(self, name, folder, plugin=True, gantry=None, environment=None, extra=None, users=None):
+        """`users`: roles by account; everybody must sign in then, and `get` and `post` do so as the first one."""
         self.name = name
+        self.users = users or {}
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.http_port = free_port()
@@ -33,7 +39,8 @@ class Orthanc:
             "DicomPort": self.dicom_port,
             "DicomAet": "ORTHANC",
             "DicomCheckCalledAet": False,
-            "AuthenticationEnabled": False,
+            "AuthenticationEnabled": bool(self.users),
+            "RegisteredUsers": {user: self.PASSWORD for user in self.users},
             "RemoteAccessAllowed": False,
             "UnknownSopClassAccepted": True,
             "Plugins": [str(LIBRARY)] if plugin else [],
@@ -42,6 +49,7 @@ class Orthanc:
         if plugin:
             configuration["Gantry"] = {
                 "Name": name, "Workers": [self.worker_endpoint], "StateDirectory": str(self.folder / "gantry"),
+                **({"Reviewers": {user: role for user, role in self.users.items() if role}} if self.users else {}),
                 **(gantry or {}),
             }
         self.configuration_file = self.folder / "orthanc.json"
@@ -74,13 +82,32 @@ class Orthanc:
 
     # REST
 
+    def headers(self, user=None):
+        """What signs a request: of `user`, else of the first account; nothing where nobody signs in."""
+        user = user or next(iter(self.users), None)
+        if not self.users:
+            return {}
+        return {"Authorization": "Basic " + base64.b64encode(f"{user}:{self.PASSWORD}".encode()).decode()}
+
+    def signing_in(self, user=None, url=None):
+        """An address of the gateway, or of a proxy before it, after which a browser knows the password."""
+        scheme, rest = (url or self.url).split("://")
+        user = urllib.parse.quote(user or next(iter(self.users)), safe="")
+        return f"{scheme}://{user}:{urllib.parse.quote(self.PASSWORD)}@{rest}/system"
+
+    def open(self, path):
+        """The open answer to a GET."""
+        return urllib.request.urlopen(urllib.request.Request(self.url + path, headers=self.headers()), timeout=120)
+
     def get(self, path):
         """The JSON behind `path`; raises urllib.error.HTTPError (an OSError) on an HTTP error."""
-        with urllib.request.urlopen(self.url + path, timeout=120) as answer:
+        with self.open(path) as answer:
             return json.loads(answer.read())
 
-    def post(self, path, document):
-        request = urllib.request.Request(self.url + path, json.dumps(document).encode(), method="POST")
+    def post(self, path, document, user=None):
+        request = urllib.request.Request(
+            self.url + path, json.dumps(document).encode(), method="POST",
+            headers={"Content-Type": "application/json", "Origin": self.url, **self.headers(user)})
         with urllib.request.urlopen(request, timeout=120) as answer:
             return json.loads(answer.read() or b"null")
 
@@ -101,9 +128,8 @@ class Orthanc:
         found = self.study(study)
         return [flag for flag in found["flags"] if flag["state"] == "final"] if found else []
 
-    def review(self, study, finding, verdict, reviewer="demo"):
-        return self.post(
-            f"/gantry/studies/{study}/review", {"finding": finding, "verdict": verdict, "reviewer": reviewer})
+    def review(self, study, finding, verdict, user=None):
+        return self.post(f"/gantry/studies/{study}/review", {"finding": finding, "verdict": verdict}, user)
 
     def waiting(self):
         """Instances that the worker has not acknowledged yet."""

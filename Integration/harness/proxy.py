@@ -6,12 +6,12 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 # Of one connection, not of the message (RFC 9110 section 7.6.1).
-HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "host"}
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade"}
 
 
 class PrefixProxy:
     """Gives `http://127.0.0.1:<port><prefix>/…` what `http://127.0.0.1:<target port>/…` answers; elsewhere there is
-    nothing."""
+    nothing. The header Host stays as the browser sent it."""
 
     def __init__(self, target_port, prefix="/pacs/x"):
         proxy = self

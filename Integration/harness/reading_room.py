@@ -53,19 +53,17 @@ class Room:
             name = self.worker.flag(document)
             wait_until("the flag is committed", lambda: self.worker.has(name, document["revision"]), 60)
 
+    def sign_in(self, user=None, url=None):
+        """As the first account of the gateway unless told otherwise."""
+        self.page.open(self.orthanc.signing_in(user, url))
+
     def open(self, url=None):
+        self.sign_in(url=url)
         self.page.open(f"{url or self.orthanc.url}/gantry/app/")
         self.page.wait_for("document.getElementById('state').textContent.includes('stud')", 60)
 
     def rows(self):
         return self.page.evaluate("[...document.querySelectorAll('tbody tr')].map(row => row.dataset.study)")
-
-    def introduce(self, name):
-        """The reader's name, as typed once."""
-        self.page.click("#reviewer")
-        self.page.type(name)
-        self.page.press("Tab")
-        self.page.evaluate("document.activeElement.blur()")
 
     def reviews(self, study):
         return [(review["reviewer"], review["verdict"]) for review in self.orthanc.study(study)["reviews"]]

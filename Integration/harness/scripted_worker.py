@@ -42,6 +42,10 @@ class ScriptedWorker:
         """Sends a DICOM file about a flag for the gateway's archive."""
         self.outgoing.put({"result": (sop_instance_uid, kind, flag, study), "file": file})
 
+    def say_raw(self, verb, *fields, payload=b""):
+        """Sends one message as it is, once."""
+        self.outgoing.put({"raw": (verb, *fields), "payload": payload})
+
     def has(self, flag, revision):
         """Whether the gateway has committed this revision."""
         return self.acknowledged.get(flag, -1) >= revision
@@ -56,6 +60,9 @@ class ScriptedWorker:
         while not self.stopping.is_set():
             while not self.outgoing.empty():
                 document = self.outgoing.get()
+                if "raw" in document:
+                    self._say(socket, *document["raw"], payload=document["payload"])
+                    continue
                 self.due[document["flag"] if "flag" in document else document["result"][0]] = document
                 sent_at = 0
             if self.peer and time.monotonic() - sent_at > 1:

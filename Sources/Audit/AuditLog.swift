@@ -10,7 +10,7 @@ import GRDB
 /// do it. Somebody who owns the file can still cut off the end or write a whole new chain: what others have seen of it
 /// finds that out (`AuditWitnesses`), and so does the last hash that `verify` gave, kept elsewhere.
 ///
-/// Details are counts, hashes, names of sites and models: never text from a study. Call from the database's own queue.
+/// Details are counts, hashes, names of sites, models and accounts: never text from a study. Call from the database's own queue.
 public enum AuditLog {
     /// Creates the table and its triggers where they are missing. Call inside a migration or at every start.
     public static func migrate(_ db: Database) throws {
@@ -125,6 +125,9 @@ public enum AuditLog {
         return AuditSummary(entries: Int(number), lastHash: previous)
     }
 
+    /// What stands in a detail for a name that must not: its SHA-256 in hexadecimal.
+    public static func hash(of name: String) -> String { hexadecimal(SHA256.hash(data: Data(name.utf8))) }
+
     /// What the first entry names as its predecessor.
     static let start = String(repeating: "0", count: 64)
 
@@ -137,7 +140,11 @@ public enum AuditLog {
         for part in [String(number), String(atMilliseconds), event, detail, previousHash] {
             digest.update(data: Data("\(part.utf8.count):\(part)\n".utf8))
         }
-        return digest.finalize().map { byte in
+        return hexadecimal(digest.finalize())
+    }
+
+    private static func hexadecimal(_ digest: SHA256Digest) -> String {
+        digest.map { byte in
             let digits = String(byte, radix: 16)
             return digits.count == 1 ? "0" + digits : digits
         }.joined()

@@ -71,8 +71,13 @@ public struct CodeMap: Sendable, Equatable {
         code.flatMap { presence[CodeKey($0)] }
     }
 
+    /// The role that a gateway gives to those whom nobody has authenticated. It is never authoritative, whatever the map
+    /// says.
+    public static let unauthenticatedRole = "unauthenticated"
+
     /// Whether somebody in this role has the last word; a role that is not given is no objection.
     public func isAuthoritative(role: String) -> Bool {
-        role.isEmpty || authoritativeRoles.contains(role.lowercased())
+        let role = role.lowercased()
+        return role.isEmpty || (role != Self.unauthenticatedRole && authoritativeRoles.contains(role))
     }
 }

@@ -67,6 +67,8 @@ struct FHIRResource: Decodable {
         var resource: FHIRResource?
     }
 
+    private static let deepestPath = 16
+
     private enum CodingKeys: String, CodingKey {
         case resourceType, id, contained, identifier, status, basedOn, partOf, derivedFrom, imagingStudy, study, result
         case performer, resultsInterpreter, code, valueBoolean, valueCodeableConcept, interpretation, component
@@ -75,6 +77,12 @@ struct FHIRResource: Decodable {
 
     /// Resources of other types are read by their type and id alone: their elements of the same names are others.
     init(from decoder: any Decoder) throws {
+        // Each level costs stack. A bundle's entry holds a resource, which may contain others, which may contain none
+        // (R4, 2.11.3): five keys and places deep.
+        guard decoder.codingPath.count <= Self.deepestPath else {
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: [], debugDescription: "resources are nested deeper than FHIR allows"))
+        }
         let values = try decoder.container(keyedBy: CodingKeys.self)
         resourceType = try values.decode(String.self, forKey: .resourceType)
         id = try values.decodeIfPresent(String.self, forKey: .id)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 import Foundation
+import Statements
 import Wire
 import WorkerStore
 
@@ -22,6 +23,9 @@ struct Review: Decodable {
         case review, study, finding, verdict, reviewer, role, positive
         case at = "at_ms"
     }
+
+    /// Somebody whom the gateway has not authenticated is not the account of the same name.
+    var isAuthenticated: Bool { role?.lowercased() != CodeMap.unauthenticatedRole }
 
     /// Agreeing with a positive flag and disagreeing with a negative one both say that the finding is there.
     var saysPresent: Bool { (verdict == .agree) == positive }
@@ -61,11 +65,13 @@ extension StudyDesk {
     /// Nil when the verdict is a label now, else why not.
     private func label(_ review: Review, of study: StudyKey, _ transaction: WorkerTransaction) throws -> String? {
         if let refusal = try transaction.labelRefusal(study, finding: review.finding) { return refusal }
+        // Of a document without a role its signature is enough; a verdict without one is anybody's.
         let role = review.role ?? ""
+        let isAuthoritative = !role.isEmpty && codes.isAuthoritative(role: role)
         try transaction.add(
             Label(
                 study: study, finding: review.finding, isPresent: review.saysPresent, source: .review,
-                reader: review.reviewer, role: role, at: review.at, isAuthoritative: codes.isAuthoritative(role: role)))
+                reader: review.reviewer, role: role, at: review.at, isAuthoritative: isAuthoritative))
         return nil
     }
 
@@ -75,6 +81,7 @@ extension StudyDesk {
     private func withdraw(_ review: Review, of study: StudyKey, _ transaction: WorkerTransaction) throws -> String? {
         let last = try transaction.labelHistory(study).last {
             $0.source == .review && $0.finding == review.finding && $0.reader == review.reviewer
+                && ($0.role.lowercased() != CodeMap.unauthenticatedRole) == review.isAuthenticated
                 && $0.withdrawnAt == nil && $0.at <= review.at
         }
         guard let last else { return "this reviewer has said nothing about this finding that could be withdrawn" }

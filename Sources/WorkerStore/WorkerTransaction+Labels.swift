@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+import Audit
 import Foundation
 import GRDB
 import ModelPackage
@@ -32,12 +33,23 @@ extension WorkerTransaction {
                 label.source.rawValue, label.reader, label.role, label.at, label.isAuthoritative, label.document,
                 label.withdrawnAt,
             ])
-        try audit(
-            "label-added",
-            [
-                "label": String(db.lastInsertedRowID), "finding": label.finding,
-                "present": label.isPresent ? "yes" : "no", "source": label.source.rawValue,
-            ])
+        try auditLabel("label-added", label, number: db.lastInsertedRowID)
+    }
+
+    /// The study stands there as the SHA-256 of its StudyInstanceUID: who has the study can find what was said about it,
+    /// and nobody else can tell which one it is. A reader is named where the gateway says who it is, not where a document
+    /// does: that is a person's name out of a study.
+    private func auditLabel(_ event: String, _ label: Label, number: Int64) throws {
+        var detail = [
+            "label": String(number), "finding": label.finding, "present": label.isPresent ? "yes" : "no",
+            "source": label.source.rawValue, "study": AuditLog.hash(of: label.study.studyInstanceUID),
+            "authoritative": label.isAuthoritative ? "yes" : "no",
+        ]
+        if label.source == .review {
+            detail["account"] = label.reader
+            detail["role"] = label.role
+        }
+        try audit(event, detail)
     }
 
     /// A statement does not count any more; it stays in the history. Without effect on one that was withdrawn before.
@@ -48,9 +60,7 @@ extension WorkerTransaction {
             sql: "UPDATE label SET withdrawn_at_ms = ? WHERE id = ? AND withdrawn_at_ms IS NULL",
             arguments: [at, label.id])
         guard db.changesCount > 0 else { return }
-        try audit(
-            "label-withdrawn",
-            ["label": String(label.id), "finding": label.finding, "source": label.source.rawValue])
+        try auditLabel("label-withdrawn", label, number: label.id)
     }
 
     /// What counts about a finding of a study; nil when nothing does, or nothing is to be learned from the study.

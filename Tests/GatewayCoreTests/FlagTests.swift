@@ -89,7 +89,9 @@ import Wire
         }
         #expect(refusal("9.9", #"{"finding":"haemorrhage","verdict":"agree","reviewer":"A"}"#).0 == Code.notFound)
         for (body, word) in [
-            ("[]", "object"), ("{", "object"), (#"{"verdict":"agree","reviewer":"A"}"#, "finding"),
+            ("[]", "object"), ("{", "not JSON"),
+            (#"{"finding":"haemorrhage","verdict":"agree","reviewer":"A","reviewer":"B"}"#, "twice"),
+            (#"{"verdict":"agree","reviewer":"A"}"#, "finding"),
             (#"{"finding":"haemorrhage","verdict":"perhaps","reviewer":"A"}"#, "verdict"),
             (#"{"finding":"haemorrhage","verdict":"agree"}"#, "reviewer"),
             (#"{"finding":"haemorrhage","verdict":"agree","reviewer":7}"#, "reviewer"),

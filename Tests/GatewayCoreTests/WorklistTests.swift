@@ -74,6 +74,21 @@ import Wire
         #expect(heard == ["agree", "disagree", "withdraw", "withdraw", "agree", "withdraw"])
     }
 
+    @Test func `who is not authenticated takes nothing back of the account of the same name`() throws {
+        try flag("1.2.3")
+        func say(_ verdict: String, _ role: String) -> Int32 {
+            gateway.review(
+                "1.2.3", #"{"finding":"haemorrhage","verdict":"\#(verdict)","reviewer":"A","role":"\#(role)"}"#
+            ).code
+        }
+        #expect(say("agree", "radiologist") == Code.ok)
+        #expect(say("withdraw", "unauthenticated") == Code.badArgument)
+        #expect(say("disagree", "unauthenticated") == Code.ok)
+        #expect(say("withdraw", "technologist") == Code.ok)
+        #expect(say("withdraw", "technologist") == Code.badArgument)
+        #expect(say("withdraw", "unauthenticated") == Code.ok)
+    }
+
     @Test func `a verdict that the worker refused cannot be withdrawn`() throws {
         try flag("1.2.3")
         let id = try #require(say("agree").object["review"] as? String)

@@ -42,6 +42,21 @@ import Testing
         #expect(outcome.statements.first?.resource == "Observation/o1")
     }
 
+    @Test(arguments: [50, 250, 510, 100_000])
+    func `Resources nested too deep are refused`(depth: Int) {
+        let contained = #"{"resourceType": "Observation", "contained": ["#
+        let entry = #"{"resourceType": "Bundle", "entry": [{"resource": "#
+        let contents = [
+            String(repeating: contained, count: depth / 2) + String(repeating: "]}", count: depth / 2),
+            String(repeating: entry, count: depth / 3) + "{}" + String(repeating: "}]}", count: depth / 3),
+            String(repeating: "[", count: depth) + String(repeating: "]", count: depth),
+        ]
+        for content in contents {
+            let outcome = read(content)
+            #expect(outcome.statements.isEmpty && outcome.refusals.count == 1)
+        }
+    }
+
     @Test func `A finding may be the value, and may be negated`() {
         let code =
             #""code": {"coding": [{"system": "http://loinc.org", "code": "59776-5"}]}, "valueCodeableConcept": \#(Self.bleed)"#

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+import Audit
 import Foundation
+import GRDB
 import Testing
 import Triage
 import Wire
@@ -92,6 +94,44 @@ import WorkerStore
         #expect(try label() == true)
         desk.turn(review("r2", "disagree", positive: true, at: 5))
         #expect(try label() == false)
+    }
+
+    @Test(arguments: ["unauthenticated", "Unauthenticated", ""])
+    func `Who is not authenticated has never the last word, and takes back nobody else's`(role: String) throws {
+        desk.turn(review("r1", "agree", positive: true, at: 5))
+        desk.turn(review("r2", "disagree", positive: true, at: 6, role: role))
+        #expect(try label() == true)
+        #expect(try desk.store.read { try $0.labelHistory("1.1") }.map(\.isAuthoritative) == [true, false])
+        if !role.isEmpty {
+            desk.turn(review("r3", "withdraw", positive: true, at: 7, role: role))
+            #expect(try desk.store.read { try $0.labelHistory("1.1") }.map(\.withdrawnAt) == [nil, 7])
+            desk.turn(review("r4", "withdraw", positive: true, at: 8, role: role))
+            #expect(try label() == true)
+        }
+    }
+
+    @Test func `The audit log names account, role and finding, and the study by its hash`() throws {
+        desk.turn(review("r1", "agree", positive: true, at: 5, reviewer: "dr.noor"))
+        desk.turn(review("r2", "withdraw", positive: true, at: 7, reviewer: "dr.noor"))
+        let database = try DatabaseQueue(path: folder.url.appending(path: "worker.sqlite").path)
+        let entries = try database.read { try AuditLog.newest($0, limit: 2) }
+        #expect(entries.map(\.event) == ["label-withdrawn", "label-added"])
+        // printf 1.1 | sha256sum
+        let study = "b05e244762b1e472be89a93800cc3ee326743cecb55984bf12813addb8de66d0"
+        for entry in entries {
+            #expect(entry.detail["account"] == "dr.noor" && entry.detail["role"] == "radiologist")
+            #expect(entry.detail["finding"] == "bleed" && entry.detail["present"] == "yes")
+            #expect(entry.detail["study"] == study && entry.detail["authoritative"] == "yes")
+        }
+    }
+
+    @Test func `A review nested too deep is refused and ends nothing`() throws {
+        for depth in [100, 511, 513, 30_000] {
+            let json = String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+            desk.turn(.review(gateway: "g", id: "deep-\(depth)", document: Data(json.utf8)))
+        }
+        #expect(answers().count == 4)
+        #expect(try label() == nil)
     }
 
     @Test func `A flag tells what was said about it in a new revision of the same state`() throws {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+import SQLite
 import Wire
 import ZeroMQ
 
@@ -95,7 +96,11 @@ extension Courier {
             guard link.receipts.mayHold(receipt) else { return }
             reviewAnswers.append(.init(review: review, accepted: accepted, reason: reason, receipt: receipt))
         case .modelStatus:
-            link.models = payload.text
+            let models = payload.text
+            if let fault = JSONBounds.incoming.fault(in: models) {
+                return complain("a model status whose payload \(fault)")
+            }
+            link.models = models
         case .bye: lose(index, because: "it said goodbye")
         case .error(let name, let text):
             guard link.lastError != text else { return }

@@ -168,6 +168,11 @@ struct Metrics {
             labels: Metric.label("reason", "no-worker"), value: Double(shared.refusal.count))
         gauge("gantry_database_usable", "Whether gateway.sqlite can be used", health.failure == nil ? 1 : 0)
         counter("gantry_database_set_aside_total", "Damaged databases set aside since the start", health.setAside)
+        for (kind, count) in [("flag", health.unreadable.flags), ("review", health.unreadable.reviews)] {
+            add(
+                "gantry_database_unreadable", "Rows that could not be read when the database was inspected last",
+                labels: Metric.label("kind", kind), value: Double(count))
+        }
         counter("gantry_found_in_log_total", "Instances the hook missed and the host's log told", live.foundInLog)
         counter("gantry_instances_gone_total", "Instances the host no longer had", live.instancesGone)
         counter("gantry_read_failures_total", "Instances the host could not read, to be tried again", live.readFailures)

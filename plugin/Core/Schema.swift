@@ -90,15 +90,10 @@ enum Schema {
 
     /// Brings the database to the newest version.
     ///
-    /// - Throws: `SQLiteError`, also when the file was made by a newer Gantry.
+    /// - Throws: `SQLiteError`, also as `verify` does.
     static func migrate(_ database: Connection) throws(SQLiteError) {
+        try verify(database)
         let found = try database.first("PRAGMA user_version") { $0.integer(0) } ?? 0
-        guard found <= Int64(migrations.count) else {
-            throw SQLiteError(
-                code: 1,
-                text: "the database has schema \(found), this Gantry knows up to \(migrations.count): install a newer "
-                    + "Gantry, or name another StateDirectory")
-        }
         for (index, migration) in migrations.enumerated() where Int64(index) >= found {
             try database.transaction { () throws(SQLiteError) in
                 try database.execute(migration)
@@ -114,5 +109,54 @@ enum Schema {
                 try database.execute("PRAGMA user_version = \(index &+ 1)")
             }
         }
+    }
+
+    // MARK: Somebody else's schema
+
+    private struct Object: Equatable {
+        var table: String
+        var sql: String
+    }
+
+    /// Tables and indexes of each version by name, from 0 on. Empty when memory is exhausted.
+    private static let known: [[String: Object]] = {
+        guard let database = try? Connection(path: ":memory:") else { return [] }
+        var known: [[String: Object]] = [[:]]
+        for migration in migrations {
+            guard (try? database.execute(migration)) != nil, let objects = try? objects(in: database) else { return [] }
+            known.append(objects)
+        }
+        return known
+    }()
+
+    private static func objects(in database: Connection) throws(SQLiteError) -> [String: Object] {
+        let rows = try database.rows(
+            "SELECT name, tbl_name, sql FROM sqlite_schema WHERE type IN ('table', 'index') AND sql IS NOT NULL"
+        ) { ($0.text(0) ?? "", Object(table: $0.text(1) ?? "", sql: $0.text(2) ?? "")) }
+        return Dictionary(rows.filter { !$0.0.hasPrefix("sqlite_") }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// A schema is a program: a generated column or an index may call any function on any stored text, in the thread
+    /// that reads or writes. So what the file says about our tables must be our own words before a table is touched.
+    /// Tables of others are left alone, views and triggers are switched off (see `Connection`).
+    ///
+    /// - Throws: `SQLiteError`, of damage when somebody changed the schema; also for a file of a newer Gantry.
+    static func verify(_ database: Connection) throws(SQLiteError) {
+        let version = try database.first("PRAGMA user_version") { $0.integer(0) } ?? 0
+        guard !known.isEmpty else { throw SQLiteError(code: SQLiteError.noMemory, text: "memory is exhausted") }
+        guard version >= 0, version < Int64(known.count) else {
+            throw SQLiteError(
+                code: 1,
+                text: "the database has schema \(version), this Gantry knows up to \(migrations.count): install a "
+                    + "newer Gantry, or name another StateDirectory")
+        }
+        let expected = known.dropFirst(Int(clamping: version)).first ?? [:]
+        let tables = Set(known.flatMap { $0.values.map(\.table) })
+        let found = try objects(in: database).filter { tables.contains($0.value.table) }
+        guard found != expected else { return }
+        let names = Set(found.keys).union(expected.keys).filter { found[$0] != expected[$0] }
+        throw SQLiteError(
+            code: SQLiteError.damage,
+            text: "its schema is not Gantry's: \(names.sorted().prefix(3).joined(separator: ", "))")
     }
 }

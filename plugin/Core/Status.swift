@@ -15,9 +15,10 @@ struct Status {
         let text = try composer.first(
             """
             SELECT json_patch(json_object('version', ?1, 'gateway', ?2, 'session', ?3, 'at_ms', ?4,
-                'database', json(?5), 'workers', json(?6), 'in_flight', json(?7), 'hook', json(?8), 'archive', json(?9),
-                'models', json(CASE WHEN json_valid(?10) THEN ?10 ELSE 'null' END), 'rules', json(?12),
-                'refusal', json(?13), 'result_targets', json(?14)), ?11)
+                'database', checked_document(?5), 'workers', checked_document(?6), 'in_flight', checked_document(?7),
+                'hook', checked_document(?8), 'archive', checked_document(?9), 'models', checked_json(?10),
+                'rules', checked_document(?12), 'refusal', checked_document(?13),
+                'result_targets', checked_document(?14)), checked_document(?11))
             """, .text(Release.version), .text(shared.settings.name), .text(shared.session),
             .integer(Clock.nowMilliseconds()), .text(try database(health, composer)),
             .text(try workers(live.workers, composer)), .text(try inFlight(live, composer)),
@@ -31,11 +32,13 @@ struct Status {
         try object(
             """
             SELECT json_object('path', ?1, 'state', ?2, 'reason', ?3, 'set_aside', ?4, 'last_set_aside',
-                CASE WHEN ?5 IS NULL THEN NULL ELSE json_object('path', ?5, 'reason', ?6, 'at_ms', ?7) END)
+                CASE WHEN ?5 IS NULL THEN NULL ELSE json_object('path', ?5, 'reason', ?6, 'at_ms', ?7) END,
+                'unreadable_flags', ?8, 'unreadable_reviews', ?9)
             """, composer,
             .text(shared.store.path), .text(health.failure == nil ? "ok" : "unusable"), Value(health.failure),
             Value(health.setAside), Value(health.lastSetAside?.path), Value(health.lastSetAside?.reason),
-            .integer(health.lastSetAside?.atMilliseconds ?? 0))
+            .integer(health.lastSetAside?.atMilliseconds ?? 0), Value(health.unreadable.flags),
+            Value(health.unreadable.reviews))
     }
 
     private func workers(_ workers: [LiveState.Worker], _ composer: Connection) throws(SQLiteError) -> String {
@@ -44,8 +47,8 @@ struct Status {
             texts.append(
                 try object(
                     """
-                    SELECT json_object('endpoint', ?, 'name', ?, 'version', ?, 'connected', json(?), 'credit_bytes', ?,
-                        'in_flight_instances', ?, 'in_flight_bytes', ?, 'heard_at_ms', ?, 'refused', nullif(?, ''),
+                    SELECT json_object('endpoint', ?, 'name', ?, 'version', ?, 'connected', checked_document(?),
+                        'credit_bytes', ?, 'in_flight_instances', ?, 'in_flight_bytes', ?, 'heard_at_ms', ?, 'refused', nullif(?, ''),
                         'refusals', ?)
                     """, composer, .text(worker.endpoint), .text(worker.name), .text(worker.version),
                     .text(worker.isConnected ? "true" : "false"), .integer(worker.creditBytes),
@@ -68,8 +71,8 @@ struct Status {
         let counts = shared.handOver.counts
         return try object(
             """
-            SELECT json_object('with_bytes', ?, 'with_id_only', ?, 'missed', ?, 'us_with_bytes', json(?),
-                'us_with_id_only', json(?))
+            SELECT json_object('with_bytes', ?, 'with_id_only', ?, 'missed', ?, 'us_with_bytes', checked_document(?),
+                'us_with_id_only', checked_document(?))
             """, composer, Value(counts.withBytes), Value(counts.withIDOnly), Value(counts.missed),
             .text(try durations(shared.handOver.durationsWithBytes.snapshot, composer)),
             .text(try durations(shared.handOver.durationsWithIDOnly.snapshot, composer)))
@@ -77,7 +80,7 @@ struct Status {
 
     private func durations(_ snapshot: Histogram.Snapshot, _ composer: Connection) throws(SQLiteError) -> String {
         try object(
-            "SELECT json_object('p50', ?, 'p99', ?, 'max', ? / 1000.0, 'counts', json(?))", composer,
+            "SELECT json_object('p50', ?, 'p99', ?, 'max', ? / 1000.0, 'counts', checked_document(?))", composer,
             .integer(snapshot.percentileMicroseconds(0.5)), .integer(snapshot.percentileMicroseconds(0.99)),
             .integer(snapshot.longestNanoseconds), .text(counts(snapshot)))
     }
@@ -99,7 +102,8 @@ struct Status {
             texts.append(
                 try object(
                     """
-                    SELECT json_object('rule', CASE WHEN json_valid(?1) THEN json(?1) ELSE ?1 END, 'instances', ?2)
+                    SELECT json_object('rule', CASE WHEN checked_json(?1) IS NULL THEN ?1 ELSE checked_json(?1) END,
+                        'instances', ?2)
                     """, composer, .text(name), Value(counts[name] ?? 0)))
         }
         return "[\(texts.joined(separator: ","))]"
@@ -126,7 +130,7 @@ struct Status {
 
     private func refusal(_ composer: Connection) throws(SQLiteError) -> String {
         try object(
-            "SELECT json_object('after_seconds', ?, 'refuses', json(?), 'instances', ?)", composer,
+            "SELECT json_object('after_seconds', ?, 'refuses', checked_document(?), 'instances', ?)", composer,
             .integer(shared.settings.refuseWithoutWorkerSeconds), .text(shared.refusal.refuses ? "true" : "false"),
             Value(shared.refusal.count))
     }

@@ -10,7 +10,7 @@ extension Store {
 
     /// The count in the database file, without what its write-ahead log adds; nil for a file that has none.
     static func commitsInFile(_ path: String) -> Int64? {
-        guard let file = try? Connection(withoutLog: path) else { return nil }
+        guard let file = try? Connection(withoutLog: path), (try? Schema.verify(file)) != nil else { return nil }
         return try? commits(in: file)
     }
 
@@ -27,15 +27,23 @@ extension Store {
         try database.first("SELECT commits FROM receipt_book") { $0.integer(0) }
     }
 
-    /// Reads every page of the database and sets it aside when one is damaged. Takes a moment for each hundred
-    /// megabytes; others go on using the database meanwhile.
+    /// Reads every page of the database and sets it aside when one is damaged, and counts what is stored and cannot be
+    /// read. Takes a moment for each hundred megabytes; others go on using the database meanwhile.
     func inspect() {
         let seen = generation
-        guard let connection = try? Connection(path: path, readOnly: true) else { return }
         do throws(SQLiteError) {
+            let connection = try openReader()
             let finding = try connection.first("PRAGMA quick_check(1)") { $0.text(0) ?? "" }
-            guard let finding, finding != "ok" else { return }
-            noticeDamage(SQLiteError(code: SQLiteError.damage, text: finding), generation: seen)
+            if let finding, finding != "ok" {
+                throw SQLiteError(code: SQLiteError.damage, text: finding)
+            }
+            let flags = try connection.first("SELECT count(*) FROM flag WHERE \(Store.flagJSON("json")) IS NULL") {
+                Int(clamping: $0.integer(0))
+            }
+            let reviews = try connection.first("SELECT count(*) FROM review WHERE checked_json(json) IS NULL") {
+                Int(clamping: $0.integer(0))
+            }
+            note(Unreadable(flags: flags ?? 0, reviews: reviews ?? 0))
         } catch {
             if error.isDamage { noticeDamage(error, generation: seen) }
         }

@@ -41,15 +41,16 @@ extension Store {
     private static func save(_ message: FlagMessage, in database: Connection) throws(SQLiteError) -> FlagAnswer {
         let read = try database.first(
             """
+            WITH message AS MATERIALIZED (SELECT \(Store.flagJSON("?1")) AS j)
             SELECT json_extract(j, '$.gateway_instance'), json_extract(j, '$.urgency'), json_extract(j, '$.state'),
                 json_extract(j, '$.model.version'), json_extract(j, '$.arrived_at_ms'),
-                (SELECT max(CAST(json_extract(value, '$.probability') AS REAL)
-                    + CASE WHEN json_extract(value, '$.positive') THEN 2 ELSE 0 END) FROM json_each(j, '$.findings')),
+                (SELECT max(min(max(CAST(json_extract(checked_json(value), '$.probability') AS REAL), 0.0), 1.0)
+                    + CASE WHEN json_extract(checked_json(value), '$.positive') THEN 2 ELSE 0 END)
+                    FROM json_each(j, '$.findings')),
                 json_extract(j, '$.instances.received'), json_extract(j, '$.model_versions'),
                 json_extract(j, '$.decided_at_ms'), json_extract(j, '$.patient.id')
-            FROM (SELECT CASE WHEN json_valid(?1) THEN ?1 ELSE '{}' END AS j)
-            WHERE json_type(j, '$.findings') = 'array' AND json_extract(j, '$.urgency')
-                IN ('none', 'routine', 'urgent', 'critical') AND json_extract(j, '$.state') IN ('preliminary', 'final')
+            FROM message WHERE json_extract(j, '$.urgency') IN ('none', 'routine', 'urgent', 'critical')
+                AND json_extract(j, '$.state') IN ('preliminary', 'final')
             """, .text(message.json)
         ) { row in
             let strength = row.real(5)
@@ -108,7 +109,8 @@ extension Store {
         try write { database throws(SQLiteError) in
             try database.first(
                 """
-                SELECT f.flag, f.revision, s.study_instance_uid, f.instance, s.gateway_study, f.urgency, f.json, f.state
+                SELECT f.flag, f.revision, s.study_instance_uid, f.instance, s.gateway_study, f.urgency,
+                    ifnull(\(Store.flagJSON("f.json")), '{}'), f.state
                 FROM flag f JOIN study s ON s.id = f.study
                 WHERE f.shown_revision < f.revision AND s.gateway_study IS NOT NULL AND f.flag > ?
                 ORDER BY f.flag LIMIT 1

@@ -71,7 +71,7 @@ extension Store {
                             AND o.outcome NOT IN ('own-result', 'labelled', 'unlabelled')))
                     < max(1, (SELECT ifnull(max(f.model_versions), 1) FROM flag f WHERE f.study = s.id))
                     OR EXISTS (SELECT 1 FROM flag f WHERE f.study = s.id AND f.state = 'final'
-                        AND json_extract(f.json, '$.has_report') = 1
+                        AND json_extract(checked_json(f.json), '$.has_report') = 1
                         AND (SELECT count(DISTINCT r.kind) FROM result r WHERE r.flag = f.flag
                             AND r.kind IN ('report', 'key-image') AND r.at_ms >= f.flagged_at_ms) < 2)))
             """, .text(workerState), in: database)

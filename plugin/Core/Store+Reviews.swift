@@ -20,9 +20,10 @@ extension Store {
             guard let study = studies.first else { return .failure(.unknownStudy) }
             let shown = try database.first(
                 """
-                SELECT f.model_version, json_extract(each.value, '$.positive')
-                FROM flag f, json_each(f.json, '$.findings') AS each
-                WHERE f.study = ?1 AND json_extract(each.value, '$.finding') = ?2 AND (?3 = '' OR f.model_version = ?3)
+                SELECT f.model_version, json_extract(checked_json(each.value), '$.positive')
+                FROM flag f, json_each(checked_json(f.json), '$.findings') AS each
+                WHERE f.study = ?1 AND json_extract(checked_json(each.value), '$.finding') = ?2
+                    AND (?3 = '' OR f.model_version = ?3)
                 ORDER BY f.flagged_at_ms DESC LIMIT 1
                 """, .integer(study.id), .text(verdict.finding), .text(verdict.modelVersion)
             ) { (version: $0.text(0) ?? "", positive: $0.integer(1) != 0) }
@@ -46,7 +47,7 @@ extension Store {
                 try database.first(
                     """
                     SELECT json_object('review', ?1, 'study', ?2, 'finding', ?3, 'verdict', ?4, 'reviewer', ?5, 'role', ?6,
-                        'at_ms', ?7, 'model_version', ?8, 'positive', json(?9), 'withdraws', nullif(?10, ''))
+                        'at_ms', ?7, 'model_version', ?8, 'positive', checked_json(?9), 'withdraws', nullif(?10, ''))
                     """, .text(id), .text(study.uid), .text(verdict.finding), .text(verdict.kind.rawValue),
                     .text(verdict.reviewer), .text(verdict.role), .integer(now), .text(shown.version),
                     .text(shown.positive ? "true" : "false"), .text(withdrawn)
@@ -58,19 +59,23 @@ extension Store {
         }
     }
 
-    /// The last review of the verdict's reviewer and finding that was neither withdrawn nor refused.
+    /// The last review of the verdict's reviewer and finding that was neither withdrawn nor refused. Somebody whom nobody
+    /// has authenticated is not the account of the same name.
     private static func standingReview(
         _ verdict: Verdict, study: Int64, in database: Connection
     ) throws(SQLiteError) -> String? {
         try database.first(
             """
-            WITH said AS (SELECT review, at_ms, json_extract(json, '$.withdraws') AS withdraws FROM review
-                WHERE study = ?1 AND state <> 'refused' AND json_extract(json, '$.finding') = ?2
-                AND json_extract(json, '$.reviewer') = ?3)
+            WITH readable AS MATERIALIZED (SELECT review, at_ms, checked_json(json) AS j FROM review
+                    WHERE study = ?1 AND state <> 'refused'),
+                said AS (SELECT review, at_ms, json_extract(j, '$.withdraws') AS withdraws FROM readable
+                    WHERE json_extract(j, '$.finding') = ?2 AND json_extract(j, '$.reviewer') = ?3
+                    AND (ifnull(json_extract(j, '$.role'), '') = '\(Verdict.unauthenticated)') =
+                        (?4 = '\(Verdict.unauthenticated)'))
             SELECT review FROM said WHERE withdraws IS NULL
                 AND review NOT IN (SELECT withdraws FROM said WHERE withdraws IS NOT NULL)
             ORDER BY at_ms DESC LIMIT 1
-            """, .integer(study), .text(verdict.finding), .text(verdict.reviewer)
+            """, .integer(study), .text(verdict.finding), .text(verdict.reviewer), .text(verdict.role)
         ) { $0.text(0) } ?? nil
     }
 

@@ -37,6 +37,14 @@ final class Store: Sendable {
         /// Databases that were set aside since start.
         var setAside: Int
         var lastSetAside: SetAside?
+        var unreadable: Unreadable
+    }
+
+    /// Rows whose JSON is none, or beyond `JSONBounds.incoming`, when the database was inspected last: at start and once a
+    /// day.
+    struct Unreadable: Sendable, Equatable {
+        var flags = 0
+        var reviews = 0
     }
 
     /// A damaged database under its new name.
@@ -51,6 +59,7 @@ final class Store: Sendable {
     private let writer = Mutex(Writer())
     private let reader = Mutex(Reader())
     private let setAsideCount = Atomic<Int>(0)
+    private let unreadable = Mutex(Unreadable())
     /// Begins with the time, so that a number from before a restart does not come again.
     private let worklistCount = Atomic<UInt64>(UInt64(clamping: Clock.nowMilliseconds()))
 
@@ -71,7 +80,23 @@ final class Store: Sendable {
     func noteWorklistChange() { worklistCount.wrappingAdd(1, ordering: .releasing) }
 
     var health: Health {
-        writer.withLock { Health(failure: $0.failure, setAside: generation, lastSetAside: $0.lastSetAside) }
+        let unreadable = unreadable.withLock { $0 }
+        return writer.withLock { writer in
+            Health(
+                failure: writer.failure, setAside: generation, lastSetAside: writer.lastSetAside,
+                unreadable: unreadable)
+        }
+    }
+
+    func note(_ found: Unreadable) {
+        let before = unreadable.withLock { counts in
+            defer { counts = found }
+            return counts
+        }
+        guard found != before, found != Unreadable() else { return }
+        host.warning(
+            "In the database \(path), \(found.flags) flags and \(found.reviews) reviews cannot be read: they are no JSON, "
+                + "or nested too deep. Their studies stay in the worklist and say so.")
     }
 
     /// Runs `body` in one transaction.
@@ -113,7 +138,7 @@ final class Store: Sendable {
             if reader.generation != generation { reader = Reader(generation: generation) }
             do throws(SQLiteError) {
                 if let connection = reader.connection { return try body(connection) }
-                let connection = try Connection(path: path, readOnly: true)
+                let connection = try openReader()
                 reader.connection = connection
                 return try body(connection)
             } catch {
@@ -122,6 +147,12 @@ final class Store: Sendable {
                 throw error
             }
         }
+    }
+
+    func openReader() throws(SQLiteError) -> Connection {
+        let connection = try Connection(path: path, readOnly: true)
+        try Schema.verify(connection)
+        return connection
     }
 
     /// The writer may not see damage for a long time, as it has the pages it needs in its cache.

@@ -9,6 +9,9 @@ struct Verdict: Sendable, Equatable {
         case withdraw
     }
 
+    /// The role of somebody whom no host has authenticated. No account has it.
+    static let unauthenticated = "unauthenticated"
+
     var finding: String
     var kind: Kind
     var reviewer: String
@@ -18,13 +21,16 @@ struct Verdict: Sendable, Equatable {
 
     /// - Parameter text: JSON with finding, verdict, reviewer, and optionally role and model_version.
     static func read(_ text: String, with json: JSON) -> Result<Verdict, ReviewError> {
+        if let fault = JSONBounds.incoming.fault(in: text) { return .failure(.badRequest("The body \(fault).")) }
         guard json.isObject(text) else { return .failure(.badRequest("The body is not a JSON object.")) }
         var values: [String: String] = [:]
         for member in json.members(of: text) {
             guard member.type == "text", (1...256).contains(member.value.utf8.count) else {
                 return .failure(.badRequest("“\(member.name.prefix(40))” must be text of 1 to 256 bytes."))
             }
-            values[member.name] = member.value
+            guard values.updateValue(member.value, forKey: member.name) == nil else {
+                return .failure(.badRequest("“\(member.name.prefix(40))” is there twice."))
+            }
         }
         for name in ["finding", "verdict", "reviewer"] where values[name] == nil {
             return .failure(.badRequest("“\(name)” is missing."))

@@ -30,14 +30,16 @@ extension Adapter {
     private static func summary(of document: String, _ json: JSON) -> String? {
         json.select(
             """
-            SELECT json_object('urgency', json_extract(?1, '$.urgency'), 'state', json_extract(flag, '$.state'),
-                'findings', (SELECT json_group_array(json_object('finding', json_extract(value, '$.finding'),
-                    'title', json_extract(value, '$.title'), 'probability', json_extract(value, '$.probability'),
-                    'positive', json(CASE WHEN json_extract(value, '$.positive') THEN 'true' ELSE 'false' END)))
-                    FROM json_each(flag, '$.findings')),
+            SELECT json_object('urgency', json_extract(checked_document(?1), '$.urgency'),
+                'state', json_extract(flag, '$.state'),
+                'findings', (SELECT json_group_array(json_object('finding', json_extract(one, '$.finding'),
+                    'title', json_extract(one, '$.title'), 'probability', json_extract(one, '$.probability'),
+                    'positive', checked_json(iif(json_extract(one, '$.positive'), 'true', 'false'))))
+                    FROM (SELECT checked_document(value) AS one FROM json_each(flag, '$.findings'))),
                 'model', json_extract(flag, '$.model.name'), 'model_version', json_extract(flag, '$.model.version'),
                 'revision', json_extract(flag, '$.revision'), 'flagged_at_ms', json_extract(flag, '$.flagged_at_ms'))
-            FROM (SELECT json_extract(?1, '$.flags[0]') AS flag) WHERE flag IS NOT NULL
+            FROM (SELECT checked_document(json_extract(checked_document(?1), '$.flags[0]')) AS flag)
+            WHERE flag IS NOT NULL
             """, document
         ).first
     }
@@ -56,8 +58,16 @@ extension Adapter {
     /// Orthanc's id of the study with this UID; nil when Orthanc does not have it.
     func orthancStudy(_ studyInstanceUID: String, _ json: JSON) -> String? {
         guard let found = orthanc.post("/tools/lookup", studyInstanceUID).text else { return nil }
-        return json.select(
-            "SELECT json_extract(value, '$.ID') FROM json_each(?1) WHERE json_extract(value, '$.Type') = 'Study'", found
+        return Adapter.identifier(ofType: "Study", in: found, json)
+    }
+
+    /// Orthanc's id of the first resource of a type in an answer of `/tools/lookup`.
+    static func identifier(ofType type: String, in answer: String, _ json: JSON) -> String? {
+        json.select(
+            """
+            SELECT json_extract(one, '$.ID') FROM (SELECT checked_document(value) AS one FROM json_each(checked_document(?1)))
+            WHERE json_extract(one, '$.Type') = ?2
+            """, answer, type
         ).first
     }
 

@@ -5,7 +5,7 @@ import SQLite
 /// The key image of a flag as a picture that browsers show.
 extension Adapter {
     /// Patients' pictures stay out of the browser's disk.
-    private static let pictureHeaders = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
+    private static let pictureHeaders = [("Cache-Control", "no-store")]
 
     /// - Parameter name: Orthanc's id or the StudyInstanceUID. The query's `flag` says which flag, where the study has
     ///   several; without it the newest key image is shown.
@@ -20,9 +20,10 @@ extension Adapter {
         }
         let object = json.select(
             """
-            SELECT json_extract(value, '$.object') FROM json_each(?1, '$.results')
-            WHERE json_extract(value, '$.kind') = 'key-image' AND json_extract(value, '$.state') = 'stored'
-            AND (?2 = '' OR json_extract(value, '$.flag') = ?2) ORDER BY json_extract(value, '$.at_ms') DESC LIMIT 1
+            SELECT json_extract(one, '$.object')
+            FROM (SELECT checked_document(value) AS one FROM json_each(checked_document(?1), '$.results'))
+            WHERE json_extract(one, '$.kind') = 'key-image' AND json_extract(one, '$.state') = 'stored'
+            AND (?2 = '' OR json_extract(one, '$.flag') = ?2) ORDER BY json_extract(one, '$.at_ms') DESC LIMIT 1
             """, document, request.query["flag"] ?? ""
         ).first
         guard let object else {
@@ -32,10 +33,8 @@ extension Adapter {
                     + "lists them.")
         }
         guard let found = orthanc.post("/tools/lookup", object).text,
-            let instance = json.select(
-                "SELECT json_extract(value, '$.ID') FROM json_each(?1) WHERE json_extract(value, '$.Type') = 'Instance'",
-                found
-            ).first, let picture = orthanc.picture("/instances/\(instance)/preview")
+            let instance = Adapter.identifier(ofType: "Instance", in: found, json),
+            let picture = orthanc.picture("/instances/\(instance)/preview")
         else {
             return failure(
                 404, "Orthanc does not show the key image.", hint: "It was deleted there, or Orthanc's log says why.")

@@ -45,12 +45,7 @@ extension Adapter {
 
     private func file(_ name: String) -> Response {
         guard let (bytes, type) = Adapter.pageFiles[name] else { return noSuchFile() }
-        return Response(
-            type: type,
-            headers: [
-                ("Content-Security-Policy", Adapter.policy), ("X-Content-Type-Options", "nosniff"),
-                ("Referrer-Policy", "no-referrer"), ("Cache-Control", "no-cache"),
-            ], body: bytes)
+        return Response(type: type, headers: [("Cache-Control", "no-cache")], body: bytes, policy: Adapter.policy)
     }
 
     private func noSuchFile() -> Response {

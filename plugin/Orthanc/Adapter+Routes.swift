@@ -24,6 +24,8 @@ extension Adapter {
             return request.method == .get ? keyImage(path[1], request) : onlyAllowed("GET")
         case "studies" where path.count == 3 && path[2] == "review":
             return request.method == .post ? review(path[1], request) : onlyAllowed("POST")
+        case "account" where path.count == 1:
+            return request.method == .get ? account(request) : onlyAllowed("GET")
         case "metrics" where path.count == 1:
             return request.method == .get ? metrics() : onlyAllowed("GET")
         case nil, "", "app", "gantry":
@@ -34,7 +36,7 @@ extension Adapter {
             return failure(
                 404, "There is no such route.",
                 hint: "Routes: status, worklist, studies/{id}, studies/{id}/review, studies/{id}/priors, "
-                    + "studies/{id}/key-image, metrics, app/.")
+                    + "studies/{id}/key-image, account, metrics, app/.")
         }
     }
 
@@ -96,22 +98,6 @@ extension Adapter {
         return .json("{\"study\":\"\(found.uid)\",\"studies\":[]}")
     }
 
-    private func review(_ name: String, _ request: Request) -> Response {
-        // A form on another site cannot speak for the reader.
-        if request.headers["sec-fetch-site"] == "cross-site" {
-            return failure(403, "Reviews are not taken from other sites.", hint: "Open the worklist page itself.")
-        }
-        guard Adapter.canBeStudy(name) else { return unknownStudy() }
-        let first = send(request.body, to: name)
-        guard first.code == Int32(truncatingIfNeeded: GANTRY_NOT_FOUND.rawValue) else { return response(first) }
-        guard let found = lookUp(name) else { return unknownStudy() }
-        return response(send(request.body, to: found.uid))
-    }
-
-    private func send(_ body: String, to study: String) -> (code: Int32, text: String?) {
-        unsafe text { unsafe gantry_review(gateway, study, body, body.utf8.count, $0) }
-    }
-
     /// The study in Orthanc itself.
     ///
     /// - Parameter name: Orthanc's id or the StudyInstanceUID.
@@ -157,7 +143,7 @@ extension Adapter {
 
     private static let studyHint = "Give Orthanc's id of a study or its StudyInstanceUID."
     private static let reviewHint =
-        #"Send {"finding": "…", "verdict": "agree", "disagree" or "withdraw", "reviewer": "…"}; the worklist names the findings."#
+        #"Send {"finding": "…", "verdict": "agree", "disagree" or "withdraw"}; the worklist names the findings."#
 
     func unknownStudy() -> Response {
         failure(404, "Neither Orthanc nor Gantry knows this study.", hint: Adapter.studyHint)
@@ -174,7 +160,7 @@ extension Adapter {
     ///   - hint: what to do next.
     func failure(_ status: UInt16, _ sentence: String, hint: String) -> Response {
         let json = try? JSON()
-        let quoted = [sentence, hint].map { json?.select("SELECT json_quote(?1)", $0).first ?? "\"\"" }
+        let quoted = [sentence, hint].map { json?.quote($0) ?? "\"\"" }
         var response = Response.json("{\"error\":\(quoted[0]),\"hint\":\(quoted[1])}")
         response.status = status
         return response

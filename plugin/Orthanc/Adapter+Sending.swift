@@ -20,10 +20,7 @@ extension Adapter {
         guard let found = orthanc.post("/tools/lookup", sopInstanceUID).text else {
             throw .notNow("Orthanc does not look up instances now")
         }
-        let instances = json.select(
-            "SELECT json_extract(value, '$.ID') FROM json_each(?1) WHERE json_extract(value, '$.Type') = 'Instance'",
-            found)
-        guard let instance = instances.first else { throw .gone }
+        guard let instance = Adapter.identifier(ofType: "Instance", in: found, json) else { throw .gone }
         let answer = orthanc.post(
             "/modalities/\(modality)/store", "{\"Resources\":[\"\(instance)\"],\"Asynchronous\":true}")
         guard let started = answer.text, let job = json.value(started, at: "$.ID") else {

@@ -7,7 +7,7 @@ import SQLite
 
 /// What the adapter reads itself from Orthanc's configuration. The rest of the section `Gantry` is GatewayCore's.
 struct AdapterSettings: Sendable {
-    static let names = ["Enable", "StudyMetadata", "MetadataKey", "Labels", "TcpNoDelay"]
+    static let names = ["Enable", "StudyMetadata", "MetadataKey", "Labels", "TcpNoDelay"] + WebAccess.names
 
     /// The section `Gantry` as JSON; empty when there is none.
     private(set) var section = ""
@@ -22,10 +22,15 @@ struct AdapterSettings: Sendable {
     private(set) var httpThreads: Int64 = 50
     private(set) var stateDirectory = ""
     private(set) var name = "Orthanc"
+    let access: WebAccess
 
-    init(_ orthanc: Orthanc) {
-        guard let json = try? JSON() else { return }
+    /// - Throws: `SQLiteError` when memory is exhausted.
+    init(_ orthanc: Orthanc) throws(SQLiteError) {
+        let json = try JSON()
         let configuration = orthanc.configuration
+        if let fault = JSONBounds.document.fault(in: configuration) {
+            orthanc.error("Gantry: the text of Orthanc's configuration \(fault). Every default is used.")
+        }
         section = json.value(configuration, at: "$.Gantry") ?? ""
         let known = AdapterSettings.ownNames(in: section, json: json)
         // Complaints about names come from GatewayCore, which is told all of them.
@@ -36,6 +41,7 @@ struct AdapterSettings: Sendable {
         metadataKey = reader.integer("MetadataKey", default: 4_200, in: 1_024...65_535)
         writesLabels = reader.flag("Labels", default: true)
         switchesNagleOff = reader.flag("TcpNoDelay", default: true)
+        access = WebAccess(&reader, configuration: configuration, json: json)
         for complaint in reader.complaints { orthanc.warning("Gantry: \(complaint)") }
 
         refusesWithoutWorker = (json.value(section, at: "$.RefuseWithoutWorkerSeconds").flatMap { Int64($0) } ?? 0) > 0
@@ -53,9 +59,9 @@ struct AdapterSettings: Sendable {
         let list = names.map { "'\($0)'" }.joined(separator: ", ")
         return json.select(
             """
-            SELECT json_group_object(key, json(CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
+            SELECT json_group_object(key, checked_document(CASE type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
                 ELSE json_quote(value) END))
-            FROM json_each(CASE WHEN json_valid(?1) THEN ?1 ELSE '{}' END) WHERE key IN (\(list))
+            FROM json_each(checked_document(?1)) WHERE key IN (\(list))
             """, section
         ).first ?? ""
     }

@@ -19,7 +19,10 @@ private let pluginName: StaticString = "gantry"
         orthanc.error("Gantry needs Orthanc \(Orthanc.leastVersion) or newer. It stays off; Orthanc runs without it.")
         return 0
     }
-    let settings = AdapterSettings(orthanc)
+    guard let settings = try? AdapterSettings(orthanc) else {
+        orthanc.error("Gantry cannot start: memory is exhausted. Orthanc runs without it.")
+        return 0
+    }
     guard settings.isEnabled else {
         orthanc.warning("Gantry is switched off (setting Enable).")
         return 0

@@ -96,8 +96,9 @@ func hostReadLog(
     else { return unavailable }
     let instances = json.select(
         """
-        SELECT json_extract(value, '$.ID') FROM json_each(?1, '$.Changes')
-        WHERE json_extract(value, '$.ChangeType') = 'NewInstance'
+        SELECT json_extract(one, '$.ID')
+        FROM (SELECT checked_document(value) AS one FROM json_each(checked_document(?1), '$.Changes'))
+        WHERE json_extract(one, '$.ChangeType') = 'NewInstance'
         """, text)
     for instance in instances { unsafe add(page.sink, instance) }
     unsafe end(page.sink, reached, json.value(text, at: "$.Done") == "0" ? 1 : 0)

@@ -11,9 +11,16 @@ func onRequest(
     }
     // Orthanc is stopping.
     guard let adapter = Adapter.current else { return OrthancPluginErrorCode_BadSequenceOfCalls }
-    guard unsafe adapter.gateway != nil else { return adapter.errors.notRunning }
+    guard unsafe adapter.gateway != nil else {
+        // Orthanc keeps these headers when it answers an error itself.
+        unsafe adapter.orthanc.secure(output)
+        return adapter.errors.notRunning
+    }
     let read = unsafe Request(url, request)
-    if read.bodyIsTooLong { return adapter.errors.bodyTooLong }
+    if read.bodyIsTooLong {
+        unsafe adapter.orthanc.secure(output)
+        return adapter.errors.bodyTooLong
+    }
     unsafe adapter.orthanc.answer(adapter.route(read), on: output)
     return OrthancPluginErrorCode_Success
 }

@@ -9,15 +9,25 @@ struct Response: Sendable {
     var body: [UInt8]
     /// With status 405.
     var allowedMethod = ""
+    /// Content-Security-Policy.
+    var policy = Response.nothingAllowed
 
     static func json(_ text: String) -> Response {
-        Response(
-            headers: [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")], body: Array(text.utf8))
+        Response(headers: [("Cache-Control", "no-store")], body: Array(text.utf8))
     }
+
+    /// Of every answer, also of errors: it is what its type says, and no other site may show it or read it.
+    static let commonHeaders = [
+        ("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Resource-Policy", "same-origin"),
+        ("Referrer-Policy", "no-referrer"), ("X-Frame-Options", "SAMEORIGIN"),
+    ]
+    /// What an answer that is no page may do in a browser that shows it as one.
+    static let nothingAllowed = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 }
 
 extension Orthanc {
     func answer(_ response: Response, on output: OpaquePointer) {
+        unsafe secure(output, policy: response.policy)
         if response.status == 405 {
             // Orthanc refuses this status in the general function.
             unsafe OrthancPluginSendMethodNotAllowed(context, output, response.allowedMethod)
@@ -33,6 +43,13 @@ extension Orthanc {
                 let text = unsafe bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
                 unsafe OrthancPluginSendHttpStatus(context, output, response.status, text, size)
             }
+        }
+    }
+
+    /// Sets the headers that every answer has.
+    func secure(_ output: OpaquePointer, policy: String = Response.nothingAllowed) {
+        for (name, value) in Response.commonHeaders + [("Content-Security-Policy", policy)] {
+            unsafe OrthancPluginSetHttpHeader(context, output, name, value)
         }
     }
 }

@@ -4,7 +4,13 @@ import CSQLite
 /// An SQLite database. Used by one thread at a time; deliberately not Sendable, so that a `Mutex` or a thread owns it.
 @safe
 public final class Connection {
+    /// More than the deepest expression of our own statements; SQLite walks through expressions by recursion.
+    private static let deepestExpression: Int32 = 100
+    /// Of a text, a row or a file of a result.
+    private static let longestValueBytes: Int32 = 256 << 20
+
     private let raw: OpaquePointer
+    private let jsonGuard = JSONGuard()
     private var statements: [String: Statement] = [:]
 
     /// Opens or creates the file. `:memory:` gives a private database in memory.
@@ -38,6 +44,29 @@ public final class Connection {
         }
         unsafe raw = opened
         unsafe sqlite3_busy_timeout(raw, 2_000)
+        let hardened = unsafe Connection.harden(raw)
+        let installed = hardened == SQLITE_OK ? unsafe jsonGuard.install(on: raw) : hardened
+        if installed != SQLITE_OK {
+            // `deinit` closes it.
+            throw SQLiteError(code: installed, text: "open \(path): SQLite does not take its bounds")
+        }
+    }
+
+    /// The file may have been written by anybody: nothing in its schema runs code, and what it makes SQLite do is bounded.
+    private static func harden(_ raw: OpaquePointer) -> Int32 {
+        for (limit, value) in [
+            (SQLITE_LIMIT_LENGTH, longestValueBytes), (SQLITE_LIMIT_EXPR_DEPTH, deepestExpression),
+            (SQLITE_LIMIT_COMPOUND_SELECT, 10), (SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 100), (SQLITE_LIMIT_ATTACHED, 0),
+            (SQLITE_LIMIT_TRIGGER_DEPTH, 1),
+        ] { unsafe sqlite3_limit(raw, limit, value) }
+        for (option, value) in [
+            (SQLITE_DBCONFIG_DEFENSIVE, 1), (SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0), (SQLITE_DBCONFIG_ENABLE_TRIGGER, 0),
+            (SQLITE_DBCONFIG_ENABLE_VIEW, 0),
+        ] {
+            let code = unsafe csqlite_switch(raw, option, Int32(value))
+            if code != SQLITE_OK { return code }
+        }
+        return SQLITE_OK
     }
 
     deinit {
@@ -107,9 +136,13 @@ public final class Connection {
     private func prepare(_ sql: String) throws(SQLiteError) -> Statement {
         if let known = statements[sql] { return known }
         var handle: OpaquePointer?
+        jsonGuard.begin()
         let code = unsafe sqlite3_prepare_v2(raw, sql, -1, &handle, nil)
         guard code == SQLITE_OK, let handle = unsafe handle else { throw error(code, sql) }
         let statement = unsafe Statement(handle)
+        guard jsonGuard.allows else {
+            throw SQLiteError(code: SQLITE_AUTH, text: "JSON is read without checked_json (\(sql.prefix(40))…)")
+        }
         if statements.count > 100 { statements.removeAll() }
         statements[sql] = statement
         return statement

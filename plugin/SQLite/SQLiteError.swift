@@ -5,6 +5,7 @@ import CSQLite
 public struct SQLiteError: Error, Equatable, CustomStringConvertible {
     /// SQLite's code for content that is not what it should be.
     public static let damage = SQLITE_CORRUPT
+    public static let noMemory = SQLITE_NOMEM
 
     /// SQLite's primary result code, for example `SQLITE_FULL`.
     public let code: Int32

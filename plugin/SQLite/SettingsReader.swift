@@ -16,6 +16,10 @@ public struct SettingsReader {
     public init(_ text: String, knownNames names: [String], json: JSON) {
         self.json = json
         guard !text.isEmpty else { return }
+        if let fault = JSONBounds.incoming.fault(in: text) {
+            complaints.append("The text of the settings \(fault): it is not a JSON object; every default is used.")
+            return
+        }
         guard json.isObject(text) else {
             complaints.append("The settings are not a JSON object; every default is used.")
             return
@@ -80,7 +84,7 @@ public struct SettingsReader {
     public mutating func elements(_ name: String, expected: String) -> [String] {
         guard let setting = found[name] else { return [] }
         guard setting.type == "array" else { return complain(name, expected: expected, use: []) }
-        return json.select("SELECT json_quote(value) FROM json_each(?1)", setting.value)
+        return json.select("SELECT json_quote(value) FROM json_each(checked_document(?1))", setting.value)
     }
 
     /// Adds a caller's own complaint.

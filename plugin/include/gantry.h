@@ -225,8 +225,10 @@ int32_t gantry_study_complete(gantry_gateway *gateway, const char *study_instanc
 int32_t gantry_reconcile(gantry_gateway *gateway);
 
 /** Takes a verdict: {"finding": "...", "verdict": "agree"|"disagree"|"withdraw", "reviewer": "...", "role": "...",
- *  "model_version": "..."}; the last two are optional. "withdraw" takes back the reviewer's last verdict that stands:
- *  what was said before it counts again. `study` is the host's study id or the StudyInstanceUID.
+ *  "model_version": "..."}; the last two are optional. The host says who it is: it must have authenticated the reviewer,
+ *  and knows the role ("radiologist" unless it says otherwise; "unauthenticated" for somebody it does not know, who never
+ *  has the last word). "withdraw" takes back the reviewer's last verdict that stands: what was said before it counts again.
+ *  At most 64 KiB, nested at most 32 deep. `study` is the host's study id or the StudyInstanceUID.
  *  `answer` receives the review as JSON, or a sentence that says what is wrong (GANTRY_BAD_ARGUMENT: with the
  *  request; GANTRY_NOT_FOUND: study not known). */
 int32_t gantry_review(

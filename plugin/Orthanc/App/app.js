@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The worklist page: what belongs together is wired here, with keyboard, verdicts and what is said aloud.
 import { button, element, findingName, percent, personName, setClock, sortedFindings } from "./elements.js";
-import { explorer, follow, picture, watchWorker } from "./gateway.js";
+import { askAccount, explorer, follow, picture, watchWorker } from "./gateway.js";
 import * as list from "./list.js";
 import * as reviews from "./reviews.js";
 import * as study from "./study.js";
 
 const state = document.getElementById("state");
 const trouble = document.getElementById("trouble");
-const reviewer = document.getElementById("reviewer");
 const viewer = document.getElementById("viewer");
 const help = document.getElementById("help");
 const preview = document.getElementById("preview");
@@ -22,15 +21,27 @@ let announced = null;
 /** What is wrong: with the connection, and with the worker. */
 const troubles = { connection: null, worker: null };
 let lastAnswerAt = 0;
+/** Who reads here, as the gateway says; null before it has said so. */
+let reader = null;
 
 // Reader and light
 
-reviewer.value = localStorage.getItem("gantry-reviewer") ?? "";
-reviewer.addEventListener("input", () => {
-  localStorage.setItem("gantry-reviewer", reviewer.value);
-  reviewer.classList.remove("missing");
-});
-reviewer.addEventListener("change", () => show(latest));
+/** Asks who is signed in: also when the page is seen again, as somebody else may be by then. */
+async function askReader() {
+  const answer = await askAccount().catch((error) => ({ error: error.message }));
+  const before = JSON.stringify(reader);
+  reader = answer.error ? null : answer;
+  const text = answer.error ? "Reader unknown"
+    : reader.authenticated ? `${reader.account} · ${reader.role === "user" ? "no role" : reader.role}` : "Not signed in";
+  const account = document.getElementById("account");
+  if (account.textContent !== text) account.textContent = text;
+  const note = document.getElementById("account-note");
+  note.textContent = answer.error ?? reader.note;
+  note.hidden = !note.textContent;
+  if (JSON.stringify(reader) !== before) show(latest);
+}
+
+document.addEventListener("visibilitychange", () => { if (!document.hidden) askReader(); });
 
 const theme = document.getElementById("theme");
 theme.value = localStorage.getItem("gantry-theme") ?? "dark";
@@ -184,14 +195,7 @@ function judge(one, verdict) {
 }
 
 reviews.setHooks({
-  reader(asks) {
-    const name = reviewer.value.trim();
-    if (name === "" && asks) {
-      reviewer.classList.add("missing");
-      reviewer.focus();
-    }
-    return name;
-  },
+  reader: () => reader,
   changed: () => show(latest),
   told,
 });
@@ -261,6 +265,7 @@ document.getElementById("skip").addEventListener("click", (event) => {
 });
 list.onFilter(() => show(latest));
 setInterval(list.tick, 1000);
+askReader();
 
 follow((answer) => {
   lastAnswerAt = Date.now();

@@ -74,7 +74,9 @@
       (flag.findings || []).forEach(function (finding) {
         item.appendChild(element("p", line(finding) + ", " + flag.state));
       });
-      var model = element("p", flag.model ? (flag.model.title || flag.model.name) + ": " + flag.model.intended_use : "");
+      if (flag.unreadable) item.appendChild(element("p", "unreadable flag, " + flag.state));
+      var known = flag.model && flag.model.intended_use;
+      var model = element("p", known ? (flag.model.title || flag.model.name) + ": " + flag.model.intended_use : "");
       model.style.whiteSpace = "normal";
       item.appendChild(model);
     });

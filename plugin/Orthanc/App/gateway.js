@@ -28,6 +28,9 @@ export const askStudy = (study) => get(`studies/${nameOf(study)}`);
 /** Rows of the other flagged studies of the patient. */
 export const askPriors = async (study) => (await get(`studies/${nameOf(study)}/priors`)).studies;
 
+/** Who the gateway says is asking: account, role, authenticated, and a note about what that means. */
+export const askAccount = () => get("account");
+
 /** @returns what is wrong; empty when the gateway has taken it. */
 export async function sendReview(study, review) {
   try {

@@ -4,7 +4,7 @@ import {
   button, date, description, element, findingName, meter, percent, personName, scale, sortedFindings, waiting,
 } from "./elements.js";
 import { explorer, picture } from "./gateway.js";
-import { isContestedStudy, isReviewed, pendingOf, reviewControls } from "./reviews.js";
+import { isContestedStudy, isReviewed, pendingOf, readerKey, reviewControls } from "./reviews.js";
 
 const body = document.getElementById("studies");
 /** What each row was last made of, so that a row that did not change keeps its focus. */
@@ -35,6 +35,7 @@ export function pictureOf(study) {
 export function spoken(study) {
   const what = sortedFindings(study.findings).filter((finding) => finding.positive)
     .map((finding) => `${findingName(finding)} ${percent(finding.probability)}`);
+  if (study.unreadable) what.push("unreadable flag");
   return [study.urgency === "none" ? "not urgent" : study.urgency, study.state, ...what,
     personName(study.patient?.name), study.modality].filter(Boolean).join(", ");
 }
@@ -80,6 +81,7 @@ function findingCell(study) {
     line.append(top, bottom);
     cell.append(line);
   }
+  if (study.unreadable) cell.append(element("div", "unreadable flag", "finding wrong"));
   const model = study.model ?? {};
   const others = (study.flags ?? []).length - 1;
   const more = others > 0 ? ` and ${others} more` : "";
@@ -151,7 +153,7 @@ export function showRows(studies) {
   let place = body.firstElementChild;
   for (const study of studies) {
     const key = study.study;
-    const content = JSON.stringify([study, pendingOf(study), unvisited.has(key)]);
+    const content = JSON.stringify([study, pendingOf(study), unvisited.has(key), readerKey()]);
     present.add(key);
     let shown = rows.get(key);
     if (!shown || shown.content !== content) {

@@ -11,9 +11,9 @@ const sources = {
 const attempts = new Map();
 /** The last verdict of this page's reader that can be undone with one key, as {study, flag, finding}. */
 let last = null;
-let hooks = { reader: () => "", changed: () => {}, told: () => {} };
+let hooks = { reader: () => null, changed: () => {}, told: () => {} };
 
-/** `reader()` gives the reader's name or asks for it, `changed(study)` shows a study anew, `told` shows a verdict. */
+/** `reader()` gives the gateway's word on who reads here, `changed(study)` shows a study anew, `told` shows a verdict. */
 export function setHooks(given) {
   hooks = given;
 }
@@ -22,6 +22,9 @@ const keyOf = (study, flag, finding) => `${study.study} ${flag.model?.version} $
 
 /** What changes in a study's row without a word of the gateway. */
 export const pendingOf = (study) => [...attempts].filter(([key]) => key.startsWith(`${study.study} `));
+
+/** Whose verdicts are one's own. */
+export const readerKey = () => JSON.stringify(hooks.reader());
 
 /**
  * Everything said about a finding of a study, oldest first: what the worker counts, and the verdicts given here that it
@@ -89,23 +92,24 @@ export function inWords(statement, finding) {
   return `${source}${statement.who ? ` (${statement.who})` : ""}: ${statement.present ? "present" : "absent"} ${time}`;
 }
 
-/** This reader's last verdict that stands. */
-function ownVerdict(study, finding, name) {
+/** This reader's last verdict that stands. Who has no name shares the verdicts of everybody who has none. */
+function ownVerdict(study, finding) {
+  const reader = hooks.reader();
+  if (!reader) return undefined;
   const reviews = (study.reviews ?? []).filter((review) =>
-    review.finding === finding.finding && review.reviewer === name && review.state !== "refused");
+    review.finding === finding.finding && review.reviewer === reader.account && review.state !== "refused"
+      && (review.role !== "unauthenticated") === reader.authenticated);
   const withdrawn = new Set(reviews.map((review) => review.withdraws).filter(Boolean));
   return reviews.filter((review) => review.verdict !== "withdraw" && !withdrawn.has(review.review)).at(-1);
 }
 
 /** Gives a verdict, or takes the last one back. */
 export async function send(study, flag, finding, verdict) {
-  const name = hooks.reader(true);
-  if (!name) return;
   const key = keyOf(study, flag, finding);
   attempts.set(key, { text: "sending…", wrong: false });
   hooks.changed(study);
   const problem = await sendReview(study, {
-    finding: finding.finding, verdict, reviewer: name, model_version: flag.model?.version,
+    finding: finding.finding, verdict, model_version: flag.model?.version,
   });
   if (problem) attempts.set(key, { text: problem, wrong: true });
   else {
@@ -119,11 +123,9 @@ export async function send(study, flag, finding, verdict) {
 
 /** Takes back the reader's verdict on the study's findings, without a study the last one given on this page. */
 export function undo(study) {
-  const name = hooks.reader(true);
-  if (!name) return;
   for (const flag of study?.flags ?? []) {
     for (const finding of flag.findings) {
-      if (ownVerdict(study, finding, name)) return send(study, flag, finding, "withdraw");
+      if (ownVerdict(study, finding)) return send(study, flag, finding, "withdraw");
     }
   }
   if (last) return send(last.study, last.flag, last.finding, "withdraw");
@@ -135,7 +137,7 @@ export function reviewControls(study, flag, finding) {
   made.dataset.finding = finding.finding;
   made.dataset.version = flag.model?.version ?? "";
   const attempt = attempts.get(keyOf(study, flag, finding));
-  const own = ownVerdict(study, finding, hooks.reader(false));
+  const own = ownVerdict(study, finding);
   const isSending = attempt !== undefined && !attempt.wrong;
   for (const [verdict, title] of [["agree", "Agree"], ["disagree", "Disagree"]]) {
     const action = `${verdict} ${finding.finding} ${flag.model?.version ?? ""}`;

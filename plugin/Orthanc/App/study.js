@@ -4,7 +4,7 @@ import {
   button, clock, date, description, element, findingName, interval, meter, percent, personName, scale, sortedFindings, waiting,
 } from "./elements.js";
 import { askPriors, askStudy, explorer, picture } from "./gateway.js";
-import { historyOf, isContested, pendingOf, reviewControls, statements } from "./reviews.js";
+import { historyOf, isContested, pendingOf, readerKey, reviewControls, statements } from "./reviews.js";
 
 const panel = document.getElementById("study");
 
@@ -98,7 +98,7 @@ export function close() {
 }
 
 function make() {
-  const now = JSON.stringify([shown, details, priors, pendingOf(shown)]);
+  const now = JSON.stringify([shown, details, priors, pendingOf(shown), readerKey()]);
   if (now === content) return;
   content = now;
   const focused = document.activeElement;
@@ -163,6 +163,10 @@ function heading(study) {
 function flagSection(study, flag, index) {
   const model = flag.model ?? {};
   const made = section(model.title || model.name || "Model", `model-${index}`);
+  if (flag.unreadable) {
+    made.append(element("p", "This flag cannot be read: its text is no JSON, or nested too deep. The gateway's log counts such "
+      + "flags; a newer flag of the worker takes its place.", "wrong"));
+  }
   const shownPicture = picture(study, flag, keyImageOf(study, flag));
   if (shownPicture) made.append(figure(study, flag, shownPicture));
   for (const finding of sortedFindings(flag.findings)) made.append(findingPart(study, flag, finding));
