@@ -15,7 +15,6 @@ extension ModelShelf {
 
     /// - Throws: what is wrong with what a version says, or why it cannot run.
     func checkAnswers(of version: ModelVersion, _ manifest: Manifest) throws {
-        TorchModel.useThreads(1)
         let model = try load(VersionRow(version: version, round: 0, state: .candidate, decidedAt: 0), manifest)
         try AnswerCheck.run(manifest) { try model.score($0, count: 1) }
     }
