@@ -108,7 +108,9 @@ struct SandboxTests {
         #expect(outcome.ending.errors.count == 1024)
     }
 
-    @Test func `Memory is limited`() throws {
+    @Test(
+        .disabled(if: dlsym(nil, "__asan_init") != nil, "the address sanitizer takes terabytes of addresses"))
+    func `Memory is limited`() throws {
         let taken = try #require(Int(try attempt("memory").answer ?? ""))
         #expect(taken < 257)
     }
