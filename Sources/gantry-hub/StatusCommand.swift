@@ -74,7 +74,8 @@ struct StatusCommand: ParsableCommand {
                     version.refusedByMost ? "refused by most" : nil,
                 ].compactMap { $0 }
                 return [
-                    ([String(version.number)] + words).joined(separator: " "), String(version.id.prefix(12)), version.round.map(String.init) ?? "-",
+                    ([String(version.number)] + words).joined(separator: " "), String(version.id.prefix(12)),
+                    version.round.map(String.init) ?? "-",
                     reports.isEmpty ? "-" : reports.joined(separator: ", "),
                 ]
             }
