@@ -123,7 +123,7 @@ import Testing
                 found: try theirs.read { try #require(try AuditLog.head($0, at: 9)).hash })
         ) {
             let noted = try witnesses
-            try theirs.read { try AuditLog.verify($0, witnesses: noted) }
+            _ = try theirs.read { try AuditLog.verify($0, witnesses: noted) }
         }
     }
 
