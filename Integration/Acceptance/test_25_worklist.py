@@ -258,6 +258,7 @@ def test_orthanc_explorer_marks_the_studies_of_a_list(room, phantoms):
     # Out of the worklist's window, and still marked.
     old["decided_at_ms"] = now() - 10 * 24 * 60 * MINUTE
     room.show(flag(first, [finding(0.97)], gateway_instance=instances[first]), old)
+    room.sign_in()
     room.page.open(f"{room.orthanc.url}/app/explorer.html#find-studies")
     room.page.wait_for("document.querySelectorAll('#all-studies .gantry-flag').length === 2", 60)
     text = room.page.text("#all-studies")

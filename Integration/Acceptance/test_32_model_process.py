@@ -34,10 +34,10 @@ def lines(deed, target, when=None):
 
 # name: (what it does in forward and when, what it does while it is loaded, what the reason must say)
 HOSTILE = {
-    "reads in forward": (READ, None, None, "openat"),
+    "reads in forward": (READ, None, None, "aten::from_file (in forward)"),
     "reads while loaded": (None, None, READ, "openat"),
-    "reads for images": (READ, ON_IMAGES, None, "openat"),
-    "writes in forward": (WRITE, None, None, "openat"),
+    "reads for images": (READ, ON_IMAGES, None, "aten::from_file (in forward)"),
+    "writes in forward": (WRITE, None, None, "aten::from_file (in forward)"),
     "writes while loaded": (None, None, WRITE, "openat"),
     "never returns": (FOR_EVER, None, None, "no answer"),
     "never returns for images": (FOR_EVER, ON_IMAGES, None, "no answer"),
@@ -103,7 +103,7 @@ def test_a_hostile_model_is_set_aside_and_others_go_on(kind, start, package, hos
         flags = flags_by_model(hospital, study.uid)
         assert list(flags) == ["head-ct-haemorrhage"], flags
     flag = flags_by_model(hospital, phantoms[2].uid)["head-ct-haemorrhage"]
-    assert flag["instances"]["setAside"] == 0, flag["instances"]
+    assert flag["instances"]["set_aside"] == 0, flag["instances"]
     assert secret.read_bytes() == SECRET and not (tmp_path / "written.txt").exists()
     assert "evil" in hospital.worker.process.log_text() and "is set aside" in hospital.worker.process.log_text()
     assert hospital.worker.rows("SELECT * FROM audit WHERE event = 'model-set-aside'")
@@ -115,7 +115,8 @@ def test_instances_of_a_model_that_was_set_aside_say_so(start, hostile, phantoms
     hospital = start.hospital(packages=[evil], worker={"model_seconds": 1, "status_seconds": 0.3}).start()
     hospital.orthanc.send(phantoms[0].files)
     wait_until("every instance is answered", lambda: hospital.orthanc.waiting() == 0, 60)
-    assert status(hospital)["set_aside"] == {"model-set-aside": len(phantoms[0].files)}
+    wait_until("all of them are counted", lambda: status(hospital)["set_aside"] == {
+        "model-set-aside": len(phantoms[0].files)}, 60)
     rows = hospital.worker.rows("SELECT DISTINCT reason FROM instance")
     assert len(rows) == 1 and rows[0]["reason"].startswith("model evil set aside: "), rows
     assert "no answer" in set_aside(hospital, "evil")
@@ -169,13 +170,13 @@ def test_a_model_that_never_learns_leaves_the_worker_flagging(start, package, ho
     hospital = start.hospital(
         hub=hub, worker={"model_seconds": 1, "status_seconds": 0.3, "hub_seconds": 0.3, "held_out_share": 0}).start()
     studies = make_phantoms(tmp_path / "studies", studies=4, seed=3, slices=4)
-    wait_until("the model came from the hub", hospital.orthanc.live_version)
+    hospital.approve()
     for study in studies:
         hospital.orthanc.send(study.files)
     hospital.wait_for_flags([study.uid for study in studies])
     finding = flags_by_model(hospital, studies[0].uid)["evil"]["findings"][0]["finding"]
     for index, study in enumerate(studies):
-        hospital.orthanc.review(study.uid, finding, "agree" if index % 2 else "disagree", reviewer="r")
+        hospital.orthanc.review(study.uid, finding, "agree" if index % 2 else "disagree")
     failed = wait_until(
         "training failed", lambda: status(hospital).get("training", {}).get("problem"), 120)
     assert "no answer" in failed
@@ -183,15 +184,6 @@ def test_a_model_that_never_learns_leaves_the_worker_flagging(start, package, ho
     hospital.orthanc.send(later[0].files)
     hospital.wait_for_flags([later[0].uid])
     assert hospital.worker.process.stop(seconds=5) == 0
-
-
-def test_what_a_model_prints_is_nobodys(start, hostile, phantoms):
-    evil = hostile((("i = 0", "while i < 20000:", "    print('flood flood flood flood flood flood')", "    i = i + 1"),
-                    "float(i) * 0.0"))
-    hospital = start.hospital(packages=[evil]).start()
-    hospital.orthanc.send(phantoms[0].files[:2])
-    hospital.wait_for_flags([phantoms[0].uid])
-    assert "flood" not in hospital.worker.process.log_text()
 
 
 # Command line and hub
@@ -212,7 +204,8 @@ def test_the_check_names_what_a_model_tried(deed, place, hostile, secret, tmp_pa
                    does if place == "load" else None, target=target)
     code, text = check(GANTRY, "model", "check", evil)
     assert code == 1 and "FAILED" in text, text
-    assert str(target) in text, text
+    # The graph is walked before anything of it runs; what is done while the file is read is stopped by the sandbox.
+    assert (str(target) if place == "load" else "aten::from_file (in forward)") in text, text
     assert secret.read_bytes() == SECRET and not (tmp_path / "written.txt").exists()
 
 
@@ -230,7 +223,7 @@ def test_a_hub_takes_no_model_in_that_reaches_out(place, start, hostile, tmp_pat
     evil = hostile(WRITE, target=written) if place == "forward" else hostile(while_loaded=WRITE, target=written)
     hub = start.hub()
     code, text = check(BIN / "gantry-hub", "model", "add", "--state", hub.state, evil)
-    assert code != 0 and str(written) in text, text
+    assert code != 0 and (str(written) if place == "load" else "aten::from_file (in forward)") in text, text
     assert not hub.rows("SELECT * FROM model") and not written.exists()
 
 

@@ -387,7 +387,7 @@ def test_an_operator_goes_back_and_a_hospital_takes_the_older_version(start, pac
     for study in studies:
         flag = hospital.orthanc.final_flags(study.uid)[0]
         positive = next(finding["positive"] for finding in flag["findings"] if finding["finding"] == FINDING)
-        hospital.orthanc.review(study.uid, FINDING, "agree" if positive == study.present else "disagree", reviewer="dr")
+        hospital.orthanc.review(study.uid, FINDING, "agree" if positive == study.present else "disagree")
 
     world = Federation.__new__(Federation)
     world.hub, world.sites, world.labels = hub, [site], {}

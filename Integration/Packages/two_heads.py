@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes a TorchScript model with two findings on one encoder, which prints how many slices it is run on.
+"""Writes a TorchScript model with two findings on one encoder.
 
   two_heads.py MODEL.TS
 """
@@ -22,7 +22,6 @@ class TwoHeads(nn.Module):
                 head.bias.fill_(bias)
 
     def forward(self, x):
-        print("encoder:", x.size(0), "of", bool(x.abs().max() > 0))
         seen = torch.relu(self.encoder(x)).mean([2, 3])
         return torch.cat([self.first(seen), self.second(seen)], 1)
 

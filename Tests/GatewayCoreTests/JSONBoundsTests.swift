@@ -102,7 +102,7 @@ import Wire
                 return first.status.description.contains("scripted")
             })
         for study in ["1.2.1", "1.2.2", "1.2.3"] {
-            let json = flagJSON(study: study, urgency: "critical", probability: 0.9)
+            let json = flagJSON(study: study, urgency: "critical", probability: 0.9, instance: "i-\(study)")
             try worker.say(.flag(flag: "f-\(study)", revision: 1, studyInstanceUID: study), payload: json)
             #expect(try worker.next { if case .flagAck("f-\(study)", _, _, _, _) = $0 { true } else { false } } != nil)
             let verdict = #"{"finding":"haemorrhage","verdict":"agree","reviewer":"A"}"#

@@ -137,6 +137,7 @@ import Testing
         // 35 bytes of each are accounted for.
         #expect(!unread.isTooLarge(received: 1_315))
         #expect(unread.isTooLarge(received: 1_316))
+        unread.backlog.read([Frame()])
         unread.backlog.drain()
         #expect(!unread.isTooLarge(received: 5_000))
         for _ in 0..<11 { unread.backlog.read([Frame()]) }

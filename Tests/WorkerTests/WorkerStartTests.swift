@@ -35,11 +35,14 @@ struct WorkerStartTests {
             bench.settings.decoder = URL(filePath: "/nowhere/gantry-decoder")
             for _ in 0..<3 { #expect(throws: SettingsError.self) { try bench.start() } }
             bench.settings.decoder = nil
-            let other = try Bench()
-            let running = try other.start()
-            bench.settings.endpoint = running.endpoint
-            for _ in 0..<3 { #expect(throws: (any Error).self) { try bench.start() } }
-            running.stop()
+            // A scope of its own: a worker keeps its database open as long as somebody holds it.
+            do {
+                let other = try Bench()
+                let running = try other.start()
+                bench.settings.endpoint = running.endpoint
+                for _ in 0..<3 { #expect(throws: (any Error).self) { try bench.start() } }
+                running.stop()
+            }
             #expect(Bench.Holdings.settle(before))
         }
     }

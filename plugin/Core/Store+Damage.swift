@@ -37,7 +37,7 @@ extension Store {
             if let finding, finding != "ok" {
                 throw SQLiteError(code: SQLiteError.damage, text: finding)
             }
-            let flags = try connection.first("SELECT count(*) FROM flag WHERE \(Store.flagJSON("json")) IS NULL") {
+            let flags = try connection.first("SELECT count(*) FROM flag WHERE \(Store.flagJSON("flag.json")) IS NULL") {
                 Int(clamping: $0.integer(0))
             }
             let reviews = try connection.first("SELECT count(*) FROM review WHERE checked_json(json) IS NULL") {

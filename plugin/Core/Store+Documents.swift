@@ -26,7 +26,7 @@ extension Store {
                     'first_flagged_at_ms', f.first_flagged_at_ms)
                 ELSE json_set(good, '$.flagged_at_ms', f.flagged_at_ms, '$.first_flagged_at_ms',
                     f.first_flagged_at_ms) END AS flag
-            FROM (SELECT *, \(flagJSON("json")) AS good FROM flag WHERE study = s.id) f
+            FROM (SELECT *, \(flagJSON("flag.json")) AS good FROM flag WHERE study = s.id) f
             ORDER BY f.urgency_rank DESC, f.probability DESC, f.flagged_at_ms DESC))
         """
 
@@ -43,7 +43,7 @@ extension Store {
     /// The most urgent flag of each study among those that `condition` selects, for `row`.
     private static func topFlags(_ condition: String) -> String {
         """
-        (SELECT *, \(flagJSON("json")) AS good, row_number() OVER (PARTITION BY study
+        (SELECT *, \(flagJSON("flag.json")) AS good, row_number() OVER (PARTITION BY study
             ORDER BY urgency_rank DESC, probability DESC, flagged_at_ms DESC) AS place
             FROM flag WHERE \(condition))
         """
