@@ -108,7 +108,9 @@ final class ModelProcess {
     var processorSeconds: Double {
         var clock = clockid_t()
         var time = timespec()
-        guard ending == nil, clock_getcpuclockid(process.id, &clock) == 0, clock_gettime(clock, &time) == 0 else { return 0 }
+        guard ending == nil, clock_getcpuclockid(process.id, &clock) == 0, clock_gettime(clock, &time) == 0 else {
+            return 0
+        }
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 

@@ -24,7 +24,8 @@ public enum SmallCNN {
         let process = try ModelProcess(
             in: sandbox, inputBytes: 1, outputBytes: mostBytes, threads: 1, pace: .prompt)
         let question = ModelMessage.makeSmallCNN(
-            channels: manifest.preprocessing.channels.count, findings: manifest.findings.count, widths: widths, seed: seed)
+            channels: manifest.preprocessing.channels.count, findings: manifest.findings.count, widths: widths,
+            seed: seed)
         guard case .made(let bytes) = try process.ask(question), (1...mostBytes).contains(bytes) else {
             throw process.nonsense()
         }

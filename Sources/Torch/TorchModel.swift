@@ -240,7 +240,8 @@ public final class TorchModel {
     }
 
     private func put(_ inputs: [Float], count: Int) {
-        precondition(inputs.count == count * shape.valueCount && count > 0, "\(inputs.count) values for \(count) inputs")
+        precondition(
+            inputs.count == count * shape.valueCount && count > 0, "\(inputs.count) values for \(count) inputs")
         inputs.withUnsafeBytes { process.memory.put($0) }
     }
 

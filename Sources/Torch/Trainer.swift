@@ -185,8 +185,7 @@ public struct Trainer {
         var slices = 0
         for example in examples.prefix(8) {
             guard mayContinue() else { throw .cancelled }
-            let scores = try model.outputs(of: ExampleFile(example.file), on: .module, chunk: chunk(model))
-            {}
+            let scores = try model.outputs(of: ExampleFile(example.file), on: .module, chunk: chunk(model)) {}
             for (index, score) in scores.enumerated() {
                 lowest[index % findings] = min(lowest[index % findings], score)
                 highest[index % findings] = max(highest[index % findings], score)

@@ -318,7 +318,8 @@ final class StudyDesk: @unchecked Sendable {
     private func sendStatus(_ now: Int64) {
         lastStatusAt = now
         let document = board.document(
-            store: store, models: models.all, setAside: models.setAside, figures: figures, queued: ledger.outstandingCount)
+            store: store, models: models.all, setAside: models.setAside, figures: figures,
+            queued: ledger.outstandingCount)
         for gateway in gateways { post(gateway, .modelStatus, Array(document)) }
     }
 }

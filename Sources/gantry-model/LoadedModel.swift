@@ -49,7 +49,8 @@ final class LoadedModel {
     }
 
     func run(
-        _ inputs: UnsafeRawPointer?, count: Int, isHalf: Bool, isOptimised: Bool, to outputs: UnsafeMutablePointer<Float>
+        _ inputs: UnsafeRawPointer?, count: Int, isHalf: Bool, isOptimised: Bool,
+        to outputs: UnsafeMutablePointer<Float>
     ) throws(ShimFailure) {
         var batch = batch(inputs, isHalf: isHalf, count: count)
         let findings = Int64(layout.findings)
@@ -62,7 +63,8 @@ final class LoadedModel {
 
     /// - Parameter output: for the activation of a layer; nil: the masks.
     func map(
-        _ input: UnsafeRawPointer?, activation: (output: Int, layer: String)?, to values: UnsafeMutableBufferPointer<Float>
+        _ input: UnsafeRawPointer?, activation: (output: Int, layer: String)?,
+        to values: UnsafeMutableBufferPointer<Float>
     ) throws(ShimFailure) -> (rows: Int, columns: Int) {
         var batch = batch(input, isHalf: false, count: 1)
         let findings = Int64(layout.findings)

@@ -32,7 +32,8 @@ final class ModelLoop {
             addressBytes: 0,
             // Those of OpenMP and of OpenBLAS, and those in which TorchScript forks.
             threads: UInt32(clamping: 2 * numbers[3] + ProcessInfo.processInfo.activeProcessorCount + 8),
-            makesCode: true, policy: policy, readable: ["/proc", "/sys/devices/system", "/sys/fs/cgroup", "/dev/urandom"])
+            makesCode: true, policy: policy,
+            readable: ["/proc", "/sys/devices/system", "/sys/fs/cgroup", "/dev/urandom"])
         try confinement.isolate()
         memory = try SharedMemory(
             descriptor: Confinement.firstDescriptor, inputBytes: numbers[0], outputBytes: numbers[1], side: .confined)
@@ -129,7 +130,8 @@ final class ModelLoop {
 
     private func floats(_ bytes: UnsafeMutableRawBufferPointer) -> UnsafeMutableBufferPointer<Float> {
         UnsafeMutableBufferPointer(
-            start: bytes.baseAddress?.assumingMemoryBound(to: Float.self), count: bytes.count / MemoryLayout<Float>.size)
+            start: bytes.baseAddress?.assumingMemoryBound(to: Float.self), count: bytes.count / MemoryLayout<Float>.size
+        )
     }
 
     private static func refused(_ text: String) -> ShimFailure {
