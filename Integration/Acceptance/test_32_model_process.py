@@ -106,7 +106,7 @@ def test_a_hostile_model_is_set_aside_and_others_go_on(kind, start, package, hos
     assert flag["instances"]["set_aside"] == 0, flag["instances"]
     assert secret.read_bytes() == SECRET and not (tmp_path / "written.txt").exists()
     assert "evil" in hospital.worker.process.log_text() and "is set aside" in hospital.worker.process.log_text()
-    assert hospital.worker.rows("SELECT * FROM audit WHERE event = 'model-set-aside'")
+    assert hospital.worker.rows("SELECT * FROM audit_entry WHERE event = 'model-set-aside'")
     assert hospital.worker.process.stop(seconds=5) == 0
 
 
